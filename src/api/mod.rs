@@ -1,0 +1,3 @@
+//! The doors: everything a client can ask.
+
+pub mod message;

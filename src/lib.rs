@@ -1,0 +1,3 @@
+//! Kilonova: the OpenStack Compute API as one fast binary.
+
+pub mod api;
