@@ -1,0 +1,495 @@
+//! Fernet tokens: sealing what a token says into the text a client carries, and opening that text again.
+//! The keys live in a directory laid out as Keystone's key repository. Not here: clocks, revocation, the store.
+//!
+//! The text is a Fernet token (<https://github.com/fernet/spec>) without `=` at its end, as Keystone hands it out. What is
+//! sealed inside is our own, smaller than Keystone's msgpack: one version byte, then
+//! `flags` (scope in bits 0-1, application credential in bit 2, methods from bit 3 on), the user id, the scope's id, the
+//! lifetime as a zigzag varint of seconds, the number of audit ids and the ids, the application credential's id.
+//! The time of issue is Fernet's own timestamp. A text is a varint `length << 2 | packing` and its bytes, where ids in
+//! hexadecimal or base64url are packed to what they stand for: 16 bytes for the usual 32 or 22 characters.
+
+use std::fmt;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
+use fernet::Fernet;
+use zeroize::{Zeroize, Zeroizing};
+
+use super::random::Random;
+
+/// What a token says. All times are seconds since 1970, UTC.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// Whose it is.
+    pub user_id: String,
+    /// What it is good for.
+    pub scope: Scope,
+    /// How the user has proven who they are.
+    pub methods: Methods,
+    /// When it was issued.
+    pub issued_at: i64,
+    /// The first second at which it is no longer good.
+    pub expires_at: i64,
+    /// Its own audit id, then that of the token at the start of the chain, if there is one. 22 characters of base64url each.
+    pub audit_ids: Vec<String>,
+    /// The application credential it was got with.
+    pub application_credential_id: Option<String>,
+}
+
+/// What a token is good for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// For choosing a scope.
+    Unscoped,
+    /// A project, by id.
+    Project(String),
+    /// A domain, by id; `default` is one.
+    Domain(String),
+    /// The whole system.
+    System,
+}
+
+/// A way to prove who one is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// A password.
+    Password,
+    /// Another token.
+    Token,
+    /// An application credential.
+    ApplicationCredential,
+}
+
+impl Method {
+    /// All, in the order in which Keystone lists them: that of its configuration, last one first.
+    const LISTED: [Method; 3] = [Method::ApplicationCredential, Method::Token, Method::Password];
+
+    /// The name in requests and answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Method::Password => "password",
+            Method::Token => "token",
+            Method::ApplicationCredential => "application_credential",
+        }
+    }
+
+    fn bit(self) -> u8 {
+        match self {
+            Method::Password => 1,
+            Method::Token => 2,
+            Method::ApplicationCredential => 4,
+        }
+    }
+}
+
+/// A set of methods.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Methods(u8);
+
+impl Methods {
+    /// These and one more.
+    #[must_use]
+    pub fn with(self, method: Method) -> Methods {
+        Methods(self.0 | method.bit())
+    }
+
+    /// Whether this one was used.
+    pub fn contains(self, method: Method) -> bool {
+        self.0 & method.bit() != 0
+    }
+
+    /// The methods in Keystone's order, e.g. `token`, `password`.
+    pub fn iter(self) -> impl Iterator<Item = Method> {
+        Method::LISTED.into_iter().filter(move |method| self.contains(*method))
+    }
+}
+
+impl FromIterator<Method> for Methods {
+    fn from_iter<I: IntoIterator<Item = Method>>(methods: I) -> Methods {
+        methods.into_iter().fold(Methods::default(), Methods::with)
+    }
+}
+
+impl fmt::Debug for Methods {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+impl Token {
+    /// Whether its time is over.
+    pub fn expired(&self, now: i64) -> bool {
+        self.expires_at <= now
+    }
+}
+
+/// Why a text is not a good token. Clients hear the same in every case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadToken {
+    /// Not the form of a token, or sealed with our key but not by this version.
+    #[error("the text is not a token")]
+    Malformed,
+    /// The form of a token, but none of our keys has sealed it.
+    #[error("no key of ours has sealed the token")]
+    Forged,
+    /// A good token whose time is over.
+    #[error("the token has expired")]
+    Expired,
+}
+
+/// Why there are no keys.
+#[derive(Debug, thiserror::Error)]
+pub enum KeysError {
+    /// The directory or a file in it cannot be read or written.
+    #[error("token keys: {}: {source}", path.display())]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file with a number for a name that is not 32 bytes in base64url.
+    #[error("token keys: {} is not a Fernet key", .0.display())]
+    Malformed(PathBuf),
+    /// Everybody on this machine can read a key.
+    #[error("token keys: {} may be read by everybody; chmod 600 it and rotate", .0.display())]
+    Exposed(PathBuf),
+    /// A directory without keys.
+    #[error("token keys: there are none in {}", .0.display())]
+    None(PathBuf),
+}
+
+/// The keys that seal and open tokens: one that seals, and older and next ones that open.
+///
+/// A directory holds one file per key, named by a number, as in Keystone: the highest seals, `0` is the one that will seal
+/// after the next rotation (so that processes which have not yet seen a rotation can open what others seal after it).
+/// A value never changes: to follow a rotation, load another and put it in this one's place.
+pub struct TokenKeys {
+    /// The sealing key first, then from new to old, then the next one.
+    keys: Vec<Fernet>,
+}
+
+impl TokenKeys {
+    /// Loads the keys, and makes them at the first start. Several processes may start at once: one of them makes the keys.
+    ///
+    /// # Errors
+    /// Where the directory cannot be made, read or written, or holds what is not a key.
+    pub fn load_or_create(dir: &Path, random: Random<'_>) -> Result<TokenKeys, KeysError> {
+        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(at(dir))?;
+        // Nothing is written where nothing is missing: keys may be mounted read-only.
+        if numbers(dir)?.len() >= 2 {
+            return TokenKeys::load(dir);
+        }
+        let _alone = lock(dir)?;
+        if numbers(dir)?.is_empty() {
+            write_key(dir, 1, random)?;
+            write_key(dir, 0, random)?;
+        }
+        TokenKeys::load(dir)
+    }
+
+    /// Loads the keys of a directory.
+    ///
+    /// # Errors
+    /// Where there is none, or one cannot be read, is readable by everybody, or is not a key.
+    pub fn load(dir: &Path) -> Result<TokenKeys, KeysError> {
+        let keys = numbers(dir)?
+            .into_iter()
+            .rev()
+            .map(|number| read_key(&dir.join(number.to_string())))
+            .collect::<Result<Vec<_>, _>>()?;
+        if keys.is_empty() {
+            return Err(KeysError::None(dir.to_owned()));
+        }
+        Ok(TokenKeys { keys })
+    }
+
+    /// Lets the next key seal, makes a new next one, and removes the oldest beyond `keys_max` (at least 3: one that seals,
+    /// the one before it, the next). Tokens sealed by a removed key are forgeries from then on, so a key should stay
+    /// for at least as long as a token lives. Running processes go on with what they have loaded.
+    ///
+    /// # Errors
+    /// As for `load_or_create`.
+    pub fn rotate(dir: &Path, keys_max: usize, random: Random<'_>) -> Result<TokenKeys, KeysError> {
+        let _alone = lock(dir)?;
+        let mut kept = numbers(dir)?;
+        let sealing = *kept.last().ok_or_else(|| KeysError::None(dir.to_owned()))?;
+        if kept[0] != 0 {
+            // A rotation that crashed after its first step, or a directory filled by hand.
+            write_key(dir, 0, random)?;
+            kept.insert(0, 0);
+        }
+        let next = dir.join("0");
+        let promoted = sealing.checked_add(1).ok_or_else(|| KeysError::Malformed(dir.join(sealing.to_string())))?;
+        fs::rename(&next, dir.join(promoted.to_string())).map_err(at(&next))?;
+        write_key(dir, 0, random)?;
+        kept.push(promoted);
+        let surplus = kept.len().saturating_sub(keys_max.max(3));
+        for number in &kept[1..=surplus] {
+            let old = dir.join(number.to_string());
+            fs::remove_file(&old).map_err(at(&old))?;
+        }
+        TokenKeys::load(dir)
+    }
+
+    /// The text for the client: about 160 characters.
+    // No argument for randomness: the crate draws Fernet's initialization vector itself, from the operating system.
+    pub fn seal(&self, token: &Token) -> String {
+        let mut said = Vec::with_capacity(96);
+        write_token(&mut said, token);
+        let mut text = self.keys[0].encrypt_at_time(&said, token.issued_at as u64);
+        text.truncate(text.trim_end_matches('=').len());
+        text
+    }
+
+    /// What a text says, if it is one of our tokens and its time is not over.
+    ///
+    /// # Errors
+    /// See `BadToken`.
+    pub fn open(&self, text: &str, now: i64) -> Result<Token, BadToken> {
+        let token = self.open_expired(text)?;
+        if token.expired(now) { Err(BadToken::Expired) } else { Ok(token) }
+    }
+
+    /// What a text says, if it is one of our tokens, whether or not its time is over.
+    ///
+    /// This depends on the text and the keys alone, and two different texts are never both the same token: a cache of
+    /// opened tokens may use (a hash of) the text as its key, has to ask `Token::expired` at each use, and is to be
+    /// emptied when other keys are loaded. It also serves Identity's `allow_expired`.
+    ///
+    /// # Errors
+    /// `Malformed` or `Forged`.
+    pub fn open_expired(&self, text: &str) -> Result<Token, BadToken> {
+        // The crate would accept any number of `=`, and so many texts for one token.
+        if text.ends_with('=') {
+            return Err(BadToken::Malformed);
+        }
+        let said = self.keys.iter().find_map(|key| unseal(key, text)).ok_or_else(|| form(text))?;
+        let issued_at = timestamp(text).ok_or(BadToken::Malformed)?;
+        read_token(&said, issued_at).ok_or(BadToken::Malformed)
+    }
+}
+
+impl fmt::Debug for TokenKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} token keys", self.keys.len())
+    }
+}
+
+fn unseal(key: &Fernet, text: &str) -> Option<Vec<u8>> {
+    // No time to live, for the token says itself when it ends; and a clock of the far future, for like Keystone we do not
+    // mind a token from a machine whose clock is ahead of ours.
+    key.decrypt_at_time(text, None, u64::MAX / 2).ok()
+}
+
+/// What is wrong with a text that no key opens: asked only then.
+fn form(text: &str) -> BadToken {
+    const SMALLEST: usize = 1 + 8 + 16 + 16 + 32; // version, time, initialization vector, one block, signature
+    match URL_SAFE_NO_PAD.decode(text) {
+        Ok(bytes) if bytes.len() >= SMALLEST && bytes[0] == 0x80 => BadToken::Forged,
+        _ => BadToken::Malformed,
+    }
+}
+
+/// Fernet's timestamp: bytes 1 to 8, which the first twelve characters stand for. To be believed only after opening.
+fn timestamp(text: &str) -> Option<i64> {
+    let mut head = [0; 9];
+    URL_SAFE_NO_PAD.decode_slice(text.get(..12)?, &mut head).ok()?;
+    head[1..].try_into().ok().map(i64::from_be_bytes)
+}
+
+// What is inside.
+
+const VERSION: u8 = 1;
+const SCOPE_BITS: u8 = 0b11;
+const CREDENTIAL_BIT: u8 = 0b100;
+const METHODS_SHIFT: u32 = 3;
+
+fn write_token(out: &mut Vec<u8>, token: &Token) {
+    let (scope, scope_id) = match &token.scope {
+        Scope::Unscoped => (0, None),
+        Scope::Project(id) => (1, Some(id)),
+        Scope::Domain(id) => (2, Some(id)),
+        Scope::System => (3, None),
+    };
+    let credential = token.application_credential_id.as_ref().map_or(0, |_| CREDENTIAL_BIT);
+    out.extend([VERSION, scope | credential | token.methods.0 << METHODS_SHIFT]);
+    write_text(out, &token.user_id);
+    scope_id.iter().for_each(|id| write_text(out, id));
+    let life = token.expires_at.wrapping_sub(token.issued_at);
+    write_varint(out, (life << 1 ^ life >> 63) as u64); // zigzag: small whatever its sign
+    write_varint(out, token.audit_ids.len() as u64);
+    token.audit_ids.iter().for_each(|id| write_text(out, id));
+    token.application_credential_id.iter().for_each(|id| write_text(out, id));
+}
+
+fn read_token(bytes: &[u8], issued_at: i64) -> Option<Token> {
+    let mut rest = bytes;
+    if take(&mut rest, 1)? != [VERSION] {
+        return None;
+    }
+    let flags = take(&mut rest, 1)?[0];
+    let methods = Methods(flags >> METHODS_SHIFT);
+    if methods != methods.iter().collect() {
+        return None; // a method of a later version
+    }
+    let user_id = read_text(&mut rest)?;
+    let scope = match flags & SCOPE_BITS {
+        0 => Scope::Unscoped,
+        1 => Scope::Project(read_text(&mut rest)?),
+        2 => Scope::Domain(read_text(&mut rest)?),
+        _ => Scope::System, // two bits: 3
+    };
+    let life = read_varint(&mut rest)?;
+    let expires_at = issued_at.wrapping_add((life >> 1) as i64 ^ -((life & 1) as i64));
+    let audit_ids = (0..read_varint(&mut rest)?).map(|_| read_text(&mut rest)).collect::<Option<_>>()?;
+    let application_credential_id = match flags & CREDENTIAL_BIT {
+        0 => None,
+        _ => Some(read_text(&mut rest)?),
+    };
+    rest.is_empty().then_some(Token {
+        user_id,
+        scope,
+        methods,
+        issued_at,
+        expires_at,
+        audit_ids,
+        application_credential_id,
+    })
+}
+
+const PLAIN: u64 = 0;
+const HEX: u64 = 1;
+const BASE64URL: u64 = 2;
+
+fn write_text(out: &mut Vec<u8>, text: &str) {
+    let (packing, bytes) = match (from_hex(text), from_audit_id(text)) {
+        (Some(bytes), _) => (HEX, bytes),
+        (None, Some(bytes)) => (BASE64URL, bytes),
+        (None, None) => (PLAIN, text.as_bytes().to_vec()),
+    };
+    write_varint(out, (bytes.len() as u64) << 2 | packing);
+    out.extend(bytes);
+}
+
+fn read_text(rest: &mut &[u8]) -> Option<String> {
+    let head = read_varint(rest)?;
+    let bytes = take(rest, usize::try_from(head >> 2).ok()?)?;
+    match head & 0b11 {
+        PLAIN => String::from_utf8(bytes.to_vec()).ok(),
+        HEX => Some(to_hex(bytes)),
+        BASE64URL => Some(URL_SAFE_NO_PAD.encode(bytes)),
+        _ => None,
+    }
+}
+
+/// The bytes of lower-case hexadecimal; nothing else comes back the same.
+fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let digit = |c: u8| match c {
+        b'0'..=b'9' => Some(c - b'0'),
+        b'a'..=b'f' => Some(c - b'a' + 10),
+        _ => None,
+    };
+    let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
+    pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()
+}
+
+fn to_hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |half: u8| char::from(DIGITS[usize::from(half)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).collect()
+}
+
+/// The bytes of a text that has the form of an audit id.
+fn from_audit_id(text: &str) -> Option<Vec<u8>> {
+    // The decoder refuses stray bits at the end, so the text comes back the same.
+    if text.len() == 22 { URL_SAFE_NO_PAD.decode(text).ok() } else { None }
+}
+
+fn write_varint(out: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        out.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}
+
+fn read_varint(rest: &mut &[u8]) -> Option<u64> {
+    let mut number = 0;
+    for shift in (0..64).step_by(7) {
+        let byte = take(rest, 1)?[0];
+        number |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Some(number);
+        }
+    }
+    None
+}
+
+fn take<'a>(rest: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
+    let (taken, left) = rest.split_at_checked(length)?;
+    *rest = left;
+    Some(taken)
+}
+
+// The directory.
+
+/// The numbers of the keys in a directory, lowest first. Files with other names are nobody's business.
+fn numbers(dir: &Path) -> Result<Vec<u64>, KeysError> {
+    let mut numbers = Vec::new();
+    for entry in fs::read_dir(dir).map_err(at(dir))? {
+        let name = entry.map_err(at(dir))?.file_name();
+        // A number that is written in another way (007) would not be found again by its number.
+        let number = name.to_str().and_then(|name| name.parse().ok().filter(|n: &u64| n.to_string() == name));
+        numbers.extend(number);
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+fn read_key(path: &Path) -> Result<Fernet, KeysError> {
+    let mode = fs::metadata(path).map_err(at(path))?.permissions().mode();
+    if mode & 0o004 != 0 {
+        return Err(KeysError::Exposed(path.to_owned()));
+    }
+    let text = Zeroizing::new(fs::read_to_string(path).map_err(at(path))?);
+    Fernet::new(text.trim()).ok_or_else(|| KeysError::Malformed(path.to_owned()))
+}
+
+/// Writes a new key, whole or not at all, readable by us alone, and on the disk when this returns.
+fn write_key(dir: &Path, number: u64, random: Random<'_>) -> Result<(), KeysError> {
+    let mut key = [0; 32];
+    random(&mut key);
+    let text = Zeroizing::new(URL_SAFE.encode(key));
+    key.zeroize();
+    let (unfinished, path) = (dir.join("key.tmp"), dir.join(number.to_string()));
+    // What a crash may have left has a mode we do not know.
+    let _absent = fs::remove_file(&unfinished);
+    let mut file =
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished).map_err(at(&unfinished))?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(at(&unfinished))?;
+    fs::rename(&unfinished, &path).map_err(at(&path))?;
+    File::open(dir).and_then(|dir| dir.sync_all()).map_err(at(dir))
+}
+
+/// Keeps other processes from making keys in this directory until dropped.
+fn lock(dir: &Path) -> Result<File, KeysError> {
+    let path = dir.join(".lock");
+    let file =
+        OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(at(&path))?;
+    file.lock().map_err(at(&path))?;
+    Ok(file)
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> KeysError {
+    let path = path.to_owned();
+    move |source| KeysError::Io { path, source }
+}
+
+#[cfg(test)]
+#[path = "token_tests.rs"]
+mod tests;

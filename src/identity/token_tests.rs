@@ -1,0 +1,370 @@
+//! What tokens and their keys do.
+
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::super::random::os_random;
+use super::*;
+
+const NOW: i64 = 1_790_000_000;
+
+/// Keys in memory that are always the same.
+fn keys(seeds: &[u8]) -> TokenKeys {
+    let key = |seed: &u8| Fernet::new(&URL_SAFE.encode([*seed; 32])).expect("32 bytes");
+    TokenKeys { keys: seeds.iter().map(key).collect() }
+}
+
+fn token() -> Token {
+    Token {
+        user_id: "6f8d1b2c3a4e5f60718293a4b5c6d7e8".to_owned(),
+        scope: Scope::Project("0123456789abcdef0123456789abcdef".to_owned()),
+        methods: [Method::Password].into_iter().collect(),
+        issued_at: NOW,
+        expires_at: NOW + 3600,
+        audit_ids: vec!["VcxU2JYqT8OzfUVvrjEITQ".to_owned()],
+        application_credential_id: None,
+    }
+}
+
+fn comes_back(token: &Token) {
+    let keys = keys(&[1]);
+    assert_eq!(keys.open_expired(&keys.seal(token)).as_ref(), Ok(token));
+}
+
+#[test]
+fn a_token_comes_back_as_it_went() {
+    comes_back(&token());
+}
+
+#[test]
+fn every_scope_comes_back() {
+    let scopes = [Scope::Unscoped, Scope::Project("p".into()), Scope::Domain("default".into()), Scope::System];
+    scopes.into_iter().for_each(|scope| comes_back(&Token { scope, ..token() }));
+}
+
+#[test]
+fn an_application_credential_comes_back() {
+    comes_back(&Token { application_credential_id: Some("ab".repeat(16)), ..token() });
+}
+
+#[test]
+fn a_usual_token_has_at_most_164_characters() {
+    let text = keys(&[1]).seal(&token());
+    assert!(text.len() <= 164, "{}", text.len());
+}
+
+#[test]
+fn a_text_is_url_safe_and_starts_like_any_fernet_token() {
+    let text = keys(&[1]).seal(&token());
+    assert!(text.starts_with("gAAAAA"));
+    assert!(text.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-' || c == b'_'), "{text}");
+}
+
+#[test]
+fn one_token_sealed_twice_gives_two_texts() {
+    let keys = keys(&[1]);
+    assert_ne!(keys.seal(&token()), keys.seal(&token()));
+}
+
+#[test]
+fn a_token_is_good_until_the_second_it_expires() {
+    let keys = keys(&[1]);
+    let text = keys.seal(&token());
+    assert!(keys.open(&text, NOW + 3599).is_ok());
+    assert_eq!(keys.open(&text, NOW + 3600), Err(BadToken::Expired));
+}
+
+#[test]
+fn a_token_of_a_machine_whose_clock_is_ahead_is_good() {
+    let keys = keys(&[1]);
+    assert!(keys.open(&keys.seal(&token()), NOW - 300).is_ok());
+}
+
+#[test]
+fn a_change_of_any_character_is_refused() {
+    let keys = keys(&[1]);
+    let text = keys.seal(&token());
+    for at in 0..text.len() {
+        for other in ['A', 'B', 'Q', '_', '=', '!', 'é'].into_iter().filter(|c| !text[at..].starts_with(*c)) {
+            let changed = format!("{}{other}{}", &text[..at], &text[at + 1..]);
+            assert!(keys.open_expired(&changed).is_err(), "{other} at {at}");
+        }
+    }
+}
+
+#[test]
+fn a_change_of_any_bit_is_a_forgery_unless_it_breaks_the_form() {
+    let keys = keys(&[1]);
+    let bytes = URL_SAFE_NO_PAD.decode(keys.seal(&token())).expect("a token is base64url");
+    for bit in 0..bytes.len() * 8 {
+        let mut changed = bytes.clone();
+        changed[bit / 8] ^= 1 << (bit % 8);
+        let refused = if bit < 8 { BadToken::Malformed } else { BadToken::Forged };
+        assert_eq!(keys.open_expired(&URL_SAFE_NO_PAD.encode(changed)), Err(refused), "bit {bit}");
+    }
+}
+
+#[test]
+fn a_token_that_was_cut_or_lengthened_is_refused() {
+    let keys = keys(&[1]);
+    let text = keys.seal(&token());
+    (0..text.len()).for_each(|length| assert!(keys.open_expired(&text[..length]).is_err(), "{length}"));
+    for tail in ["=", "==", "A", "AAAA", " ", "\n"] {
+        assert!(keys.open_expired(&format!("{text}{tail}")).is_err(), "{tail:?}");
+    }
+}
+
+#[test]
+fn what_is_no_token_at_all_is_malformed() {
+    for text in ["", "gAAAAA", "d7f2b1c0-33aa-4a0c-9d53-000000000000", "é", &"A".repeat(200)] {
+        assert_eq!(keys(&[1]).open_expired(text), Err(BadToken::Malformed), "{text}");
+    }
+}
+
+#[test]
+fn a_token_of_a_strange_key_is_a_forgery() {
+    assert_eq!(keys(&[1]).open(&keys(&[2]).seal(&token()), NOW), Err(BadToken::Forged));
+}
+
+#[test]
+fn a_token_of_an_older_key_is_opened() {
+    assert_eq!(keys(&[3, 2, 1]).open(&keys(&[1]).seal(&token()), NOW), Ok(token()));
+}
+
+#[test]
+fn what_our_key_has_sealed_for_another_program_is_malformed() {
+    let keys = keys(&[1]);
+    for said in
+        [&b""[..], b"\x02", b"\x01", b"\x97\x02\xc4\x10", b"\x01\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"]
+    {
+        let text = keys.keys[0].encrypt_at_time(said, NOW as u64);
+        assert_eq!(keys.open_expired(text.trim_end_matches('=')), Err(BadToken::Malformed), "{said:x?}");
+    }
+}
+
+#[test]
+fn what_is_inside_may_not_be_longer_than_what_is_read() {
+    let mut said = Vec::new();
+    write_token(&mut said, &token());
+    assert!(read_token(&said, NOW).is_some());
+    said.push(0);
+    assert!(read_token(&said, NOW).is_none());
+}
+
+#[test]
+fn methods_are_listed_as_keystone_lists_them() {
+    let methods: Methods = [Method::Password, Method::ApplicationCredential, Method::Token].into_iter().collect();
+    assert_eq!(methods.iter().map(Method::name).collect::<Vec<_>>(), ["application_credential", "token", "password"]);
+}
+
+#[test]
+fn a_token_sealed_by_the_python_library_has_our_form() {
+    // The vector of the Fernet specification (generate.json), which both libraries must open.
+    let key = Fernet::new("cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4=").expect("a key");
+    let text = "gAAAAAAdwJ6wAAECAwQFBgcICQoLDA0ODy021cpGVWKZ_eEwCGM4BLLF_5CV9dOPmrhuVUPgJobwOz7JcbmrR64jVmpU4IwqDA";
+    assert_eq!(unseal(&key, text).as_deref(), Some(&b"hello"[..]));
+    assert_eq!(timestamp(text), Some(499_162_800));
+}
+
+fn any_text() -> impl Strategy<Value = String> {
+    prop_oneof!["[0-9a-f]{32}", "[A-Za-z0-9_-]{22}", "[0-9a-f]{0,70}", any::<String>()]
+}
+
+fn any_scope() -> impl Strategy<Value = Scope> {
+    prop_oneof![
+        Just(Scope::Unscoped),
+        any_text().prop_map(Scope::Project),
+        any_text().prop_map(Scope::Domain),
+        Just(Scope::System)
+    ]
+}
+
+proptest! {
+    #[test]
+    fn any_token_comes_back(
+        user_id in any_text(), scope in any_scope(), bits in 0u8..8, issued_at: i64, expires_at: i64,
+        audit_ids in prop::collection::vec(any_text(), 0..4), application_credential_id in prop::option::of(any_text()),
+    ) {
+        let methods = Methods(bits);
+        let token = Token { user_id, scope, methods, issued_at, expires_at, audit_ids, application_credential_id };
+        let mut said = Vec::new();
+        write_token(&mut said, &token);
+        prop_assert_eq!(read_token(&said, issued_at), Some(token));
+    }
+
+    #[test]
+    fn no_bytes_inside_make_reading_panic(said: Vec<u8>) {
+        let _any = read_token(&said, NOW);
+    }
+
+    #[test]
+    fn no_text_makes_opening_panic(text: String) {
+        prop_assert!(keys(&[1]).open(&text, NOW).is_err());
+    }
+}
+
+// The directory.
+
+fn names(dir: &TempDir) -> Vec<String> {
+    let mut names: Vec<_> = fs::read_dir(dir.path())
+        .expect("the directory")
+        .map(|entry| entry.expect("an entry").file_name().into_string().expect("text"))
+        .filter(|name| name != ".lock")
+        .collect();
+    names.sort();
+    names
+}
+
+fn fresh() -> (TempDir, TokenKeys) {
+    let dir = TempDir::new().expect("a directory");
+    let keys = TokenKeys::load_or_create(dir.path(), &mut os_random).expect("keys");
+    (dir, keys)
+}
+
+#[test]
+fn the_first_start_makes_a_key_that_seals_and_the_next_one() {
+    let (dir, keys) = fresh();
+    assert_eq!((names(&dir), keys.keys.len()), (vec!["0".to_owned(), "1".to_owned()], 2));
+}
+
+#[test]
+fn keys_are_readable_by_us_alone() {
+    let (dir, _) = fresh();
+    for name in names(&dir) {
+        let mode = fs::metadata(dir.path().join(name)).expect("a key").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}
+
+#[test]
+fn a_directory_that_is_made_is_ours_alone() {
+    let dir = TempDir::new().expect("a directory");
+    let inner = dir.path().join("a/keys");
+    TokenKeys::load_or_create(&inner, &mut os_random).expect("keys");
+    assert_eq!(fs::metadata(inner).expect("made").permissions().mode() & 0o777, 0o700);
+}
+
+#[test]
+fn another_process_opens_what_this_one_seals() {
+    let (dir, keys) = fresh();
+    let other = TokenKeys::load_or_create(dir.path(), &mut os_random).expect("the same keys");
+    assert_eq!(other.open(&keys.seal(&token()), NOW), Ok(token()));
+}
+
+#[test]
+fn a_directory_that_has_its_keys_is_only_read() {
+    let (dir, keys) = fresh();
+    fs::remove_file(dir.path().join(".lock")).expect("removed");
+    let again = TokenKeys::load_or_create(dir.path(), &mut os_random).expect("the same keys");
+    assert!(again.open(&keys.seal(&token()), NOW).is_ok());
+    assert!(!dir.path().join(".lock").exists());
+}
+
+#[test]
+fn processes_that_start_at_once_agree_on_the_keys() {
+    let dir = TempDir::new().expect("a directory");
+    let start = || TokenKeys::load_or_create(dir.path(), &mut os_random).expect("keys");
+    let all: Vec<_> = std::thread::scope(|scope| {
+        let started: Vec<_> = (0..8).map(|_| scope.spawn(start)).collect();
+        started.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+    });
+    let text = all[0].seal(&token());
+    assert!(all.iter().all(|keys| keys.open(&text, NOW).is_ok()));
+}
+
+#[test]
+fn tokens_outlive_a_rotation() {
+    let (dir, keys) = fresh();
+    let text = keys.seal(&token());
+    let rotated = TokenKeys::rotate(dir.path(), 3, &mut os_random).expect("rotated");
+    assert_eq!(rotated.open(&text, NOW), Ok(token()));
+}
+
+#[test]
+fn a_process_that_has_not_seen_a_rotation_opens_tokens_sealed_after_it() {
+    let (dir, before) = fresh();
+    let rotated = TokenKeys::rotate(dir.path(), 3, &mut os_random).expect("rotated");
+    assert_eq!(before.open(&rotated.seal(&token()), NOW), Ok(token()));
+}
+
+#[test]
+fn a_rotation_seals_with_another_key() {
+    let (dir, before) = fresh();
+    let rotated = TokenKeys::rotate(dir.path(), 3, &mut os_random).expect("rotated");
+    assert!(unseal(&before.keys[0], &rotated.seal(&token())).is_none());
+}
+
+#[test]
+fn the_oldest_keys_go() {
+    let (dir, keys) = fresh();
+    let text = keys.seal(&token());
+    for _ in 0..2 {
+        TokenKeys::rotate(dir.path(), 3, &mut os_random).expect("rotated");
+    }
+    assert_eq!(names(&dir), ["0", "2", "3"]);
+    let keys = TokenKeys::load(dir.path()).expect("keys");
+    assert_eq!(keys.open(&text, NOW), Err(BadToken::Forged));
+}
+
+#[test]
+fn a_rotation_that_crashed_half_way_is_finished_by_the_next() {
+    let (dir, _) = fresh();
+    fs::rename(dir.path().join("0"), dir.path().join("2")).expect("the first step");
+    TokenKeys::rotate(dir.path(), 9, &mut os_random).expect("rotated");
+    assert_eq!(names(&dir), ["0", "1", "2", "3"]);
+}
+
+#[test]
+fn files_that_are_not_keys_are_left_alone() {
+    let (dir, _) = fresh();
+    fs::write(dir.path().join("README"), "keep").expect("written");
+    TokenKeys::rotate(dir.path(), 3, &mut os_random).expect("rotated");
+    assert!(names(&dir).contains(&"README".to_owned()));
+}
+
+#[test]
+fn a_key_that_everybody_may_read_is_refused() {
+    let (dir, _) = fresh();
+    fs::set_permissions(dir.path().join("1"), fs::Permissions::from_mode(0o644)).expect("changed");
+    assert!(matches!(TokenKeys::load(dir.path()), Err(KeysError::Exposed(_))));
+}
+
+#[test]
+fn a_file_that_should_be_a_key_and_is_not_is_named() {
+    let (dir, _) = fresh();
+    fs::write(dir.path().join("1"), "short").expect("written");
+    let error = TokenKeys::load(dir.path()).expect_err("no key");
+    assert!(error.to_string().ends_with("/1 is not a Fernet key"), "{error}");
+}
+
+#[test]
+fn a_directory_without_keys_opens_nothing() {
+    let dir = TempDir::new().expect("a directory");
+    assert!(matches!(TokenKeys::load(dir.path()), Err(KeysError::None(_))));
+}
+
+#[test]
+fn debug_does_not_print_keys() {
+    assert_eq!(format!("{:?}", keys(&[1, 2])), "2 token keys");
+}
+
+#[test]
+#[ignore = "a measurement: cargo test --release -- --ignored --nocapture"]
+fn measure_opening_and_sealing() {
+    let keys = keys(&[1, 2, 3]);
+    let text = keys.seal(&token());
+    let old = TokenKeys { keys: keys.keys.iter().rev().cloned().collect() }.seal(&token());
+    let turns = 200_000;
+    let time = |what: &str, work: &dyn Fn()| {
+        let began = std::time::Instant::now();
+        (0..turns).for_each(|_| work());
+        println!("{what}: {:?} ({} characters)", began.elapsed() / turns, text.len());
+    };
+    time("open", &|| drop(std::hint::black_box(keys.open(&text, NOW))));
+    time("open with the third key", &|| drop(std::hint::black_box(keys.open(&old, NOW))));
+    time("refuse a strange one", &|| {
+        let _err = std::hint::black_box(keys.open(&text[4..], NOW));
+    });
+    time("decrypt alone", &|| drop(std::hint::black_box(unseal(&keys.keys[0], &text))));
+    time("seal", &|| drop(std::hint::black_box(keys.seal(&token()))));
+}
