@@ -1,3 +1,9 @@
-//! The street.
+//! The program: reads the command line and does what it says.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    kilonova::cli::Cli::parse().run()
+}

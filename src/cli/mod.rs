@@ -1,0 +1,77 @@
+//! The command line: which commands there are, what their help says. What each does is in a file of its own.
+
+mod config;
+mod serve;
+mod settings;
+mod start;
+mod version;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The OpenStack Compute API as one fast binary.
+///
+/// `kilonova serve` starts a cloud on this machine: Compute, Identity and Image APIs, with all state in one directory.
+/// Settings come from flags, the environment (KILONOVA_...) and a file, in this order: `kilonova config sample` explains each.
+#[derive(Debug, Parser)]
+#[command(name = "kilonova", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start the server.
+    ///
+    /// Serves until SIGTERM or SIGINT (Ctrl-C), then finishes the requests in flight and exits with 0; a second signal
+    /// ends it at once. Log lines go to standard error; standard output says when the server is ready.
+    Serve(serve::Serve),
+    /// Explain, show or check the settings.
+    Config(config::Config),
+    /// Say which version this is.
+    Version,
+}
+
+/// Exit code for a command line or settings that cannot be used.
+const WRONG_USE: u8 = 2;
+
+impl Cli {
+    /// Does what the command line says.
+    pub fn run(self) -> ExitCode {
+        match self.command {
+            Command::Serve(serve) => serve.run(),
+            Command::Config(config) => config.run(),
+            Command::Version => version::run(),
+        }
+    }
+}
+
+/// Prints to standard output. A reader that has gone (`kilonova config sample | head`) is no failure.
+fn print(text: &str) {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_setting_is_a_flag_of_serve() {
+        let mut command = Cli::command();
+        let help = command.find_subcommand_mut("serve").expect("there is serve").render_long_help().to_string();
+        for setting in crate::config::TABLE {
+            assert!(help.contains(&format!("--{} <", setting.flag())), "--{} is not in the help", setting.flag());
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! `kilonova serve`: settings, logs, the lock on the data directory, then the street with whoever answers.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::settings::SettingFlags;
+use super::start;
+use crate::api;
+use crate::api::message::{Request, Response};
+use crate::cloud::Cloud;
+use crate::config::{Loaded, Settings};
+use crate::logs;
+use crate::serve::{self, Answer, DataDirLock, Ended};
+
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    #[command(flatten)]
+    settings: SettingFlags,
+}
+
+impl Serve {
+    pub(super) fn run(self) -> ExitCode {
+        let loaded = match self.settings.load() {
+            Ok(loaded) => loaded,
+            Err(code) => return code,
+        };
+        let _logs = logs::install(loaded.settings.log_format, loaded.settings.log_level);
+        match served(&loaded) {
+            Ok(Ended::Drained | Ended::CutOff(_)) => ExitCode::SUCCESS,
+            Ok(Ended::Interrupted) => ExitCode::FAILURE,
+            Err(cause) => {
+                tracing::error!(%cause, "cannot serve");
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+fn served(loaded: &Loaded) -> Result<Ended, Box<dyn std::error::Error>> {
+    let settings = &loaded.settings;
+    for name in &loaded.unknown_environment {
+        tracing::warn!(name, "this environment variable sets nothing");
+    }
+    let _lock = DataDirLock::acquire(&settings.data_dir)?;
+    let mut opened = None;
+    let ended = serve::run(settings, async |bound| {
+        let public_url = settings.public_url_at(bound);
+        let (cloud, logins) = start::open(settings.clone(), public_url).await?;
+        start::keep_going(&cloud);
+        start::write_clouds_yaml(&settings.data_dir, cloud.public_url(), &settings.region, &logins)?;
+        super::print(&ready(settings, cloud.public_url()));
+        opened = Some(cloud.clone());
+        Ok(Doors(cloud))
+    })?;
+    if let Some(cloud) = opened {
+        // what was accepted is written before the process ends
+        cloud.store.close();
+    }
+    Ok(ended)
+}
+
+/// What is printed when clients can connect.
+fn ready(settings: &Settings, public_url: &str) -> String {
+    let clouds = settings.data_dir.join(start::CLOUDS_YAML);
+    format!(
+        "Kilonova is ready at {public_url}\n\n\
+         Try it:\n  export OS_CLIENT_CONFIG_FILE={}\n  openstack --os-cloud kilonova image list\n\n\
+         Passwords are in that file; `kilonova-admin` is the administrator's cloud. Stop with Ctrl-C.\n",
+        clouds.display()
+    )
+}
+
+/// The doors of the API, where the street meets them.
+struct Doors(Arc<Cloud>);
+
+impl Answer for Doors {
+    async fn answer(&self, request: Request) -> Response {
+        let request_id = self.0.fresh_request_id();
+        logs::name_request(&request_id);
+        let response = api::handle_as(&self.0, request_id, request).await;
+        if let Some(project) = &response.project_id {
+            logs::name_project(project);
+        }
+        response
+    }
+}

@@ -1,0 +1,51 @@
+//! One connection: hyper reads and writes it, [`Paced`] keeps its times, each request is an [`Exchange`].
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+
+use super::exchange::Exchange;
+use super::pace::{Pace, Paced};
+use super::{Answer, Limits, Stage};
+
+/// Serves a connection until either side has had enough. Its errors are the client's affair: half a request, a reset, a
+/// timeout. Whoever looks for them finds them at level debug.
+pub(super) async fn serve<A: Answer>(
+    stream: TcpStream,
+    answer: Arc<A>,
+    limits: Arc<Limits>,
+    mut stage: watch::Receiver<Stage>,
+) {
+    let pace = Arc::new(Pace::new(&limits));
+    let service = service_fn(|request: hyper::Request<Incoming>| {
+        let exchange = Exchange::begin(&request, Arc::clone(&pace));
+        let (answer, limits) = (Arc::clone(&answer), Arc::clone(&limits));
+        async move { Ok::<_, Infallible>(exchange.run(&*answer, &limits, request).await) }
+    });
+    let connection = http1::Builder::new()
+        // hyper's own header timeout would also end idle connections: see `pace`.
+        .header_read_timeout(None)
+        .max_header_size(limits.header_bytes_max)
+        .serve_connection(TokioIo::new(Paced::new(stream, Arc::clone(&pace))), service);
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        ended = &mut connection => {
+            if let Err(cause) = ended {
+                tracing::debug!(%cause, "a connection ended early");
+            }
+            return;
+        }
+        _ = stage.wait_for(|stage| *stage != Stage::Open) => (),
+    }
+    connection.as_mut().graceful_shutdown();
+    tokio::select! {
+        _ = connection => (),
+        _ = stage.wait_for(|stage| *stage == Stage::Cut) => (),
+    }
+}

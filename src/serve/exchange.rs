@@ -1,0 +1,230 @@
+//! One request and its answer: from hyper's types to ours and back, the time it may take, panics, and its line in the log.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use http::header::{CONTENT_LENGTH, HOST};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use hyper::body::{Body as _, Incoming};
+use tokio::time::Instant;
+
+use super::body::{InBody, OutBody};
+use super::pace::Pace;
+use super::{Answer, Limits, refusal};
+use crate::api::message::{Body, Request, Response};
+use crate::logs::{About, AccessRecord, access_line};
+
+/// Bytes of a request's body that buy another `request_timeout`.
+const BODY_STEP_BYTES: u64 = 64 * 1024;
+
+/// When an answer has to be there. The time is ours, not the client's, so what a client sends moves it; but only in steps, or a byte
+/// now and then would keep a connection for ever.
+#[derive(Debug)]
+pub(super) struct Deadline {
+    begun: Instant,
+    step: Duration,
+    body_bytes: AtomicU64,
+    /// Nanoseconds after `begun`.
+    nanos: AtomicU64,
+}
+
+impl Deadline {
+    fn new(begun: Instant, step: Duration) -> Deadline {
+        let deadline = Deadline { begun, step, body_bytes: AtomicU64::new(0), nanos: AtomicU64::new(0) };
+        deadline.move_from(begun);
+        deadline
+    }
+
+    /// Counts bytes of the body that have arrived. One task at a time reads a body, so these need not be one step.
+    pub(super) fn received(&self, bytes: usize, now: Instant) {
+        let before = self.body_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        if (before + bytes as u64) / BODY_STEP_BYTES > before / BODY_STEP_BYTES {
+            self.move_from(now);
+        }
+    }
+
+    fn move_from(&self, now: Instant) {
+        let after_begin = now.duration_since(self.begun) + self.step;
+        self.nanos.store(u64::try_from(after_begin.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    fn at(&self) -> Instant {
+        self.begun + Duration::from_nanos(self.nanos.load(Ordering::Relaxed))
+    }
+
+    /// What the future gives, or `None` at the deadline.
+    async fn keep<T>(&self, future: impl Future<Output = T>) -> Option<T> {
+        let mut future = std::pin::pin!(future);
+        loop {
+            let at = self.at();
+            tokio::select! {
+                // In this order an answer that is there at once needs no timer.
+                biased;
+                output = &mut future => return Some(output),
+                () = tokio::time::sleep_until(at) => if self.at() <= at { return None },
+            }
+        }
+    }
+}
+
+/// A request being answered. When it is dropped, wherever that is, its line is written and the connection waits for the next.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    begun: Instant,
+    pace: Arc<Pace>,
+    method: Method,
+    path: String,
+    about: About,
+    status: Option<StatusCode>,
+    body_bytes: u64,
+}
+
+impl Exchange {
+    pub(super) fn begin(request: &hyper::Request<Incoming>, pace: Arc<Pace>) -> Exchange {
+        pace.answering();
+        Exchange {
+            begun: Instant::now(),
+            pace,
+            method: request.method().clone(),
+            path: request.uri().path().to_owned(),
+            about: About::default(),
+            status: None,
+            body_bytes: 0,
+        }
+    }
+
+    /// Answers; whatever happens inside of the answer, there is one.
+    pub(super) async fn run<A: Answer>(
+        mut self,
+        answer: &A,
+        limits: &Limits,
+        request: hyper::Request<Incoming>,
+    ) -> hyper::Response<OutBody> {
+        let deadline = Arc::new(Deadline::new(self.begun, limits.request_timeout));
+        let request = taken(request, limits.body_timeout, &deadline);
+        // Nothing of ours is looked at after a panic, except locks, which know that they are poisoned.
+        let answered = AssertUnwindSafe(async { answer.answer(request).await }).catch_unwind();
+        let (answered, about) = About::listen(deadline.keep(answered)).await;
+        self.about = about;
+        let request_id = self.about.request_id.as_deref();
+        let response = match answered {
+            Some(Ok(response)) => response,
+            // The panic itself, with its place, is in the log already: the panic hook writes it.
+            Some(Err(_)) => refusal::panicked(request_id),
+            None => {
+                tracing::warn!(request_id, path = self.path, "no answer in time");
+                refusal::out_of_time(request_id)
+            }
+        };
+        if self.about.request_id.is_none() {
+            self.about.request_id = request_id_in(&response.headers);
+        }
+        self.status = Some(response.status);
+        self.give(response)
+    }
+
+    /// The response in hyper's type. The length of a body is ours to say: what the headers say of it counts only for HEAD
+    /// without a body, where nobody else knows. A 204 has `Content-Length: 0`, as OpenStack's has.
+    fn give(self, response: Response) -> hyper::Response<OutBody> {
+        let Response { status, mut headers, body, .. } = response;
+        let head = self.method == Method::HEAD;
+        let keeps_its_own = head && matches!(&body, Body::Bytes(bytes) if bytes.is_empty());
+        if !(keeps_its_own && headers.contains_key(CONTENT_LENGTH)) {
+            headers.remove(CONTENT_LENGTH);
+            if let Some(length) = body.length().filter(|_| may_have_length(status)) {
+                headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+            }
+        }
+        let body = if head { Body::empty() } else { body };
+        let mut given = hyper::Response::new(OutBody::new(body, status == StatusCode::NO_CONTENT && !head, self));
+        *given.status_mut() = status;
+        *given.headers_mut() = headers;
+        given
+    }
+
+    pub(super) fn sent(&mut self, bytes: usize) {
+        self.body_bytes += bytes as u64;
+    }
+
+    /// Says in the log why the body of a response ends before its end.
+    pub(super) fn broke_off(&self, cause: &impl std::fmt::Display) {
+        let request_id = self.about.request_id.as_deref();
+        tracing::error!(request_id, path = self.path, %cause, "the body of a response broke off");
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.pace.answered();
+        access_line(&AccessRecord {
+            request_id: self.about.request_id.as_deref(),
+            method: self.method.as_str(),
+            path: &self.path,
+            status: self.status.map(|status| status.as_u16()),
+            duration: self.begun.elapsed(),
+            body_bytes: self.body_bytes,
+            project_id: self.about.project_id.as_deref(),
+        });
+    }
+}
+
+fn may_have_length(status: StatusCode) -> bool {
+    !status.is_informational() && status != StatusCode::NOT_MODIFIED
+}
+
+fn request_id_in(headers: &HeaderMap) -> Option<String> {
+    let id = headers.get("x-openstack-request-id").or_else(|| headers.get("x-compute-request-id"))?;
+    id.to_str().ok().map(str::to_owned)
+}
+
+/// A request in our type. Where the target is absolute (a client that takes us for a proxy), its authority is the Host
+/// (RFC 9112, 3.2.2).
+fn taken(request: hyper::Request<Incoming>, body_timeout: Duration, deadline: &Arc<Deadline>) -> Request {
+    let (parts, body) = request.into_parts();
+    let mut headers = parts.headers;
+    if let (Some(_), Some(authority)) = (parts.uri.scheme(), parts.uri.authority())
+        && let Ok(host) = HeaderValue::from_str(authority.as_str())
+    {
+        headers.insert(HOST, host);
+    }
+    let length = body.size_hint().exact();
+    let body = match body.is_end_stream() {
+        true => Body::empty(),
+        false => Body::Stream(Box::pin(InBody::new(body, body_timeout, Arc::clone(deadline))), length),
+    };
+    let (path, query) = (parts.uri.path().to_owned(), parts.uri.query().map(str::to_owned));
+    Request { method: parts.method, path, query, headers, body }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STEP: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn a_body_that_arrives_moves_the_deadline_in_steps() {
+        let begun = Instant::now();
+        let deadline = Deadline::new(begun, STEP);
+        let later = begun + Duration::from_secs(50);
+        deadline.received(BODY_STEP_BYTES as usize - 1, later);
+        assert_eq!(deadline.at(), begun + STEP);
+        deadline.received(1, later);
+        assert_eq!(deadline.at(), later + STEP);
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_there_is_given_even_after_the_deadline() {
+        let deadline = Deadline::new(Instant::now() - STEP, Duration::ZERO);
+        assert_eq!(deadline.keep(std::future::ready(1)).await, Some(1));
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_never_comes_is_given_up() {
+        let deadline = Deadline::new(Instant::now(), Duration::from_millis(1));
+        assert_eq!(deadline.keep(std::future::pending::<()>()).await, None);
+    }
+}
