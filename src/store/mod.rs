@@ -1,0 +1,136 @@
+//! What must not be forgotten. `Store` runs transaction scripts on an engine and gives back what they answer; the SQL of each
+//! resource is in a file of its own, written once for all engines. Nothing here knows HTTP, or decides anything.
+
+pub mod engine;
+pub mod identity;
+pub mod identity_admin;
+pub mod items;
+pub mod migrate;
+pub mod quotas;
+pub mod servers;
+pub mod sqlite;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+pub use engine::{Effect, Row, StoreError, Tx, Value};
+use engine::{Engine, Script, Verdict};
+
+/// The database. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    engine: Arc<dyn Engine>,
+}
+
+impl Store {
+    /// Opens the embedded database in a directory and brings its schema up to date.
+    ///
+    /// # Errors
+    /// Where the file cannot be opened, or was written by a newer release.
+    pub async fn embedded(directory: &Path) -> Result<Store, StoreError> {
+        let store = Store { engine: Arc::new(sqlite::Sqlite::open(&directory.join("kilonova.db"))?) };
+        store.write(migrate::bring_up_to_date).await?;
+        Ok(store)
+    }
+
+    /// Runs a script that only reads, against one consistent state.
+    ///
+    /// # Errors
+    /// What the script answers, or what the engine could not do.
+    pub async fn read<T, E>(&self, script: impl FnMut(&mut dyn Tx) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (waiting, answer) = waiting(script);
+        self.engine.read(waiting);
+        answer.await.unwrap_or_else(|_| Err(StoreError::Defect("a read was dropped".into()).into()))
+    }
+
+    /// Runs a script in a serializable transaction, from the start as often as the engine asks for it; comes back when its
+    /// changes are durable. Where the script answers an error nothing of it is kept.
+    ///
+    /// # Errors
+    /// What the script answers, or what the engine could not do.
+    pub async fn write<T, E>(&self, script: impl FnMut(&mut dyn Tx) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (waiting, answer) = waiting(script);
+        self.engine.write(waiting);
+        answer.await.unwrap_or_else(|_| Err(StoreError::Defect("a write was dropped".into()).into()))
+    }
+
+    /// Names whoever is to hear of what commits announce. Called once at start-up.
+    pub fn on_effect(&self, listener: impl Fn(Effect) + Send + Sync + 'static) {
+        self.engine.on_effect(Box::new(listener));
+    }
+
+    /// Finishes the writes already accepted and takes no more.
+    pub fn close(&self) {
+        self.engine.close();
+    }
+}
+
+/// A script, what it answered last, and who waits for it.
+struct Waiting<F, T, E> {
+    script: F,
+    answer: Option<Result<T, E>>,
+    reply: oneshot::Sender<Result<T, E>>,
+}
+
+type Answer<T, E> = oneshot::Receiver<Result<T, E>>;
+
+fn waiting<F, T, E>(script: F) -> (Box<dyn Script>, Answer<T, E>)
+where
+    F: FnMut(&mut dyn Tx) -> Result<T, E> + Send + 'static,
+    T: Send + 'static,
+    E: From<StoreError> + Send + 'static,
+{
+    let (reply, answer) = oneshot::channel();
+    (Box::new(Waiting { script, answer: None, reply }), answer)
+}
+
+impl<F, T, E> Script for Waiting<F, T, E>
+where
+    F: FnMut(&mut dyn Tx) -> Result<T, E> + Send,
+    T: Send,
+    E: From<StoreError> + Send,
+{
+    fn run(&mut self, tx: &mut dyn Tx) -> Verdict {
+        let answer = (self.script)(tx);
+        let verdict = if answer.is_ok() { Verdict::Commit } else { Verdict::Undo };
+        self.answer = Some(answer);
+        verdict
+    }
+
+    fn finish(self: Box<Self>, outcome: Result<(), StoreError>) {
+        let answer = match (outcome, self.answer) {
+            (Err(error), _) => Err(error.into()),
+            (Ok(()), Some(answer)) => answer,
+            (Ok(()), None) => Err(StoreError::Defect("an engine that commits has run the script".into()).into()),
+        };
+        // whoever has stopped waiting does not hear; the commit stands
+        let _ = self.reply.send(answer);
+    }
+}
+
+/// A column that holds one of our own types as text.
+///
+/// # Errors
+/// `Damaged` where it does not.
+pub fn parsed<T: std::str::FromStr>(row: &dyn Row, column: usize) -> Result<T, StoreError> {
+    let text = row.text(column)?;
+    text.parse().map_err(|_| StoreError::Damaged(format!("column {column} holds {text:?}")))
+}
+
+/// As `parsed`, for a column that may be NULL.
+///
+/// # Errors
+/// `Damaged` where it holds something else.
+pub fn parsed_or_null<T: std::str::FromStr>(row: &dyn Row, column: usize) -> Result<Option<T>, StoreError> {
+    if row.is_null(column) { Ok(None) } else { parsed(row, column).map(Some) }
+}

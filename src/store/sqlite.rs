@@ -1,0 +1,331 @@
+//! The embedded engine: SQLite in WAL mode with `synchronous=FULL`. One thread writes, in batches: every script in a savepoint
+//! of its own, one commit for all, answers after it is durable. Readers run on the calling thread, each with a connection of its own.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql, types::ToSqlOutput, types::ValueRef};
+
+use super::engine::{Effect, Engine, Row, Script, StoreError, Tx, Value, Verdict};
+
+/// As many scripts as one commit may carry; more wait for the next.
+const BATCH_MAX: usize = 1024;
+/// As many scripts as may wait for the writer; beyond it writes are refused, so that nobody waits for minutes.
+const WAITING_MAX: usize = 8192;
+/// Statements a connection keeps prepared.
+const STATEMENTS_KEPT: usize = 256;
+/// Connections kept for readers; more are opened when needed and closed after use.
+const READERS_KEPT: usize = 64;
+/// How long a connection waits for another process that holds the database.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
+
+type Listener = Box<dyn Fn(Effect) + Send + Sync>;
+
+/// A database file with its writer thread.
+pub struct Sqlite {
+    path: PathBuf,
+    queue: Mutex<Option<SyncSender<Box<dyn Script>>>>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    readers: Mutex<Vec<Connection>>,
+    listener: Arc<OnceLock<Listener>>,
+}
+
+impl Sqlite {
+    /// Opens the file, creating it if need be, and starts the writer.
+    ///
+    /// # Errors
+    /// `Unavailable` where the file cannot be opened, is locked by another process, or is not a database.
+    pub fn open(path: &Path) -> Result<Sqlite, StoreError> {
+        let connection = connect(path)?;
+        let listener: Arc<OnceLock<Listener>> = Arc::default();
+        let (queue, waiting) = sync_channel(WAITING_MAX);
+        let effects = listener.clone();
+        let writer = std::thread::Builder::new()
+            .name("sqlite-writer".into())
+            .spawn(move || write_batches(&connection, &waiting, &effects))
+            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        Ok(Sqlite {
+            path: path.to_owned(),
+            queue: Mutex::new(Some(queue)),
+            writer: Mutex::new(Some(writer)),
+            readers: Mutex::default(),
+            listener,
+        })
+    }
+
+    fn reader(&self) -> Result<Connection, StoreError> {
+        let kept = self.readers.lock().expect("nobody panics while holding the readers").pop();
+        kept.map_or_else(|| connect(&self.path), Ok)
+    }
+
+    fn put_back(&self, connection: Connection) {
+        let mut readers = self.readers.lock().expect("nobody panics while holding the readers");
+        if readers.len() < READERS_KEPT {
+            readers.push(connection);
+        }
+    }
+}
+
+impl Engine for Sqlite {
+    fn read(&self, mut script: Box<dyn Script>) {
+        let connection = match self.reader() {
+            Ok(connection) => connection,
+            Err(error) => return script.finish(Err(error)),
+        };
+        let outcome = read_once(&connection, script.as_mut());
+        self.put_back(connection);
+        script.finish(outcome);
+    }
+
+    fn write(&self, script: Box<dyn Script>) {
+        let queue = self.queue.lock().expect("nobody panics while holding the queue").clone();
+        let Some(queue) = queue else {
+            return script.finish(Err(StoreError::Unavailable("the server is shutting down".into())));
+        };
+        match queue.try_send(script) {
+            Ok(()) => {}
+            Err(TrySendError::Full(script)) => script.finish(Err(StoreError::Overloaded)),
+            Err(TrySendError::Disconnected(script)) => {
+                script.finish(Err(StoreError::Unavailable("the writer has stopped".into())));
+            }
+        }
+    }
+
+    fn on_effect(&self, listener: Listener) {
+        assert!(self.listener.set(listener).is_ok(), "effects have one listener, named once at start-up");
+    }
+
+    fn close(&self) {
+        self.queue.lock().expect("nobody panics while holding the queue").take();
+        let writer = self.writer.lock().expect("nobody panics while holding the writer").take();
+        if let Some(writer) = writer {
+            // a writer that panicked has already dropped its scripts, whose waiters hear of it
+            let _ = writer.join();
+        }
+    }
+}
+
+impl Drop for Sqlite {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(trouble)?;
+    connection.busy_timeout(LOCK_WAIT).map_err(trouble)?;
+    connection
+        .execute_batch(
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA cache_size=-16000;",
+        )
+        .map_err(trouble)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    Ok(connection)
+}
+
+fn read_once(connection: &Connection, script: &mut dyn Script) -> Result<(), StoreError> {
+    run_plain(connection, "BEGIN")?;
+    let mut tx = SqliteTx::new(connection);
+    let outcome = catch_unwind(AssertUnwindSafe(|| script.run(&mut tx)));
+    // nothing was written: the end of the transaction cannot fail in a way that matters
+    let _ = run_plain(connection, "ROLLBACK");
+    outcome.map(|_| ()).map_err(|_| StoreError::Defect("a script panicked".into()))
+}
+
+fn write_batches(connection: &Connection, waiting: &Receiver<Box<dyn Script>>, listener: &OnceLock<Listener>) {
+    while let Ok(first) = waiting.recv() {
+        let mut batch = vec![first];
+        while batch.len() < BATCH_MAX {
+            match waiting.try_recv() {
+                Ok(script) => batch.push(script),
+                Err(_) => break,
+            }
+        }
+        write_batch(connection, batch, listener);
+    }
+}
+
+/// One commit for many scripts. A script that fails undoes its own changes only; a commit that fails keeps nothing of anybody.
+fn write_batch(connection: &Connection, mut batch: Vec<Box<dyn Script>>, listener: &OnceLock<Listener>) {
+    let mut effects = Vec::new();
+    let mut defects = vec![false; batch.len()];
+    let outcome = run_plain(connection, "BEGIN IMMEDIATE").and_then(|()| {
+        for (script, defect) in batch.iter_mut().zip(&mut defects) {
+            *defect = run_in_savepoint(connection, script.as_mut(), &mut effects)?;
+        }
+        run_plain(connection, "COMMIT")
+    });
+    if outcome.is_err() && !connection.is_autocommit() {
+        // where even this fails the connection is of no use, and the next BEGIN says so
+        let _ = run_plain(connection, "ROLLBACK");
+    }
+    if outcome.is_ok()
+        && let Some(listener) = listener.get()
+    {
+        effects.dedup();
+        effects.into_iter().for_each(listener);
+    }
+    for (script, panicked) in batch.into_iter().zip(defects) {
+        script.finish(match outcome {
+            Ok(()) if panicked => Err(StoreError::Defect("a script panicked".into())),
+            _ => outcome.clone(),
+        });
+    }
+}
+
+/// Runs one script; says whether it panicked.
+///
+/// # Errors
+/// Where the whole transaction cannot go on: the disk is full, the file is damaged.
+fn run_in_savepoint(
+    connection: &Connection,
+    script: &mut dyn Script,
+    effects: &mut Vec<Effect>,
+) -> Result<bool, StoreError> {
+    run_plain(connection, "SAVEPOINT script")?;
+    let mut tx = SqliteTx::new(connection);
+    let outcome = catch_unwind(AssertUnwindSafe(|| script.run(&mut tx)));
+    let SqliteTx { announced, fatal, .. } = tx;
+    if let Some(error) = fatal {
+        return Err(error);
+    }
+    match outcome {
+        Ok(Verdict::Commit) => effects.extend(announced),
+        Ok(Verdict::Undo) | Err(_) => run_plain(connection, "ROLLBACK TO script")?,
+    }
+    run_plain(connection, "RELEASE script")?;
+    Ok(outcome.is_err())
+}
+
+fn run_plain(connection: &Connection, sql: &str) -> Result<(), StoreError> {
+    connection.prepare_cached(sql).and_then(|mut statement| statement.raw_execute()).map(|_| ()).map_err(trouble)
+}
+
+struct SqliteTx<'a> {
+    connection: &'a Connection,
+    announced: Vec<Effect>,
+    fatal: Option<StoreError>,
+}
+
+impl<'a> SqliteTx<'a> {
+    fn new(connection: &'a Connection) -> SqliteTx<'a> {
+        SqliteTx { connection, announced: Vec::new(), fatal: None }
+    }
+
+    /// Remembers errors after which the transaction as a whole is lost, whatever the script makes of them.
+    fn note(&mut self, error: StoreError) -> StoreError {
+        if matches!(error, StoreError::Unavailable(_) | StoreError::Damaged(_)) {
+            self.fatal.get_or_insert_with(|| error.clone());
+        }
+        error
+    }
+
+    fn try_query(
+        &self,
+        sql: &str,
+        parameters: &[Value<'_>],
+        each: &mut dyn FnMut(&dyn Row) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut statement = self.connection.prepare_cached(sql).map_err(trouble)?;
+        bind(&mut statement, parameters)?;
+        let mut rows = statement.raw_query();
+        while let Some(row) = rows.next().map_err(trouble)? {
+            each(&SqliteRow(row))?;
+        }
+        Ok(())
+    }
+
+    fn try_execute(&self, sql: &str, parameters: &[Value<'_>]) -> Result<u64, StoreError> {
+        let mut statement = self.connection.prepare_cached(sql).map_err(trouble)?;
+        bind(&mut statement, parameters)?;
+        statement.raw_execute().map(|changed| changed as u64).map_err(trouble)
+    }
+}
+
+impl Tx for SqliteTx<'_> {
+    fn query(
+        &mut self,
+        sql: &str,
+        parameters: &[Value<'_>],
+        each: &mut dyn FnMut(&dyn Row) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        self.try_query(sql, parameters, each).map_err(|error| self.note(error))
+    }
+
+    fn execute(&mut self, sql: &str, parameters: &[Value<'_>]) -> Result<u64, StoreError> {
+        self.try_execute(sql, parameters).map_err(|error| self.note(error))
+    }
+
+    fn announce(&mut self, effect: Effect) {
+        self.announced.push(effect);
+    }
+}
+
+/// SQLite numbers `$1`, `$2`, … by first appearance; that their names and places agree is checked where it costs nobody anything.
+fn bind(statement: &mut rusqlite::CachedStatement<'_>, parameters: &[Value<'_>]) -> Result<(), StoreError> {
+    for (index, parameter) in parameters.iter().enumerate() {
+        debug_assert_eq!(statement.parameter_name(index + 1), Some(format!("${}", index + 1).as_str()));
+        statement.raw_bind_parameter(index + 1, parameter).map_err(trouble)?;
+    }
+    debug_assert_eq!(statement.parameter_count(), parameters.len(), "every parameter is in the statement");
+    Ok(())
+}
+
+impl ToSql for Value<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Value::Null => ValueRef::Null,
+            Value::Int(number) => ValueRef::Integer(*number),
+            Value::Text(text) => ValueRef::Text(text.as_bytes()),
+        }))
+    }
+}
+
+struct SqliteRow<'a>(&'a rusqlite::Row<'a>);
+
+impl SqliteRow<'_> {
+    fn value(&self, column: usize) -> Result<ValueRef<'_>, StoreError> {
+        self.0.get_ref(column).map_err(trouble)
+    }
+}
+
+impl Row for SqliteRow<'_> {
+    fn int(&self, column: usize) -> Result<i64, StoreError> {
+        self.value(column)?.as_i64().map_err(|error| StoreError::Damaged(format!("column {column}: {error}")))
+    }
+
+    fn text(&self, column: usize) -> Result<&str, StoreError> {
+        self.value(column)?.as_str().map_err(|error| StoreError::Damaged(format!("column {column}: {error}")))
+    }
+
+    fn is_null(&self, column: usize) -> bool {
+        matches!(self.value(column), Ok(ValueRef::Null))
+    }
+}
+
+/// SQLite's errors in the store's words. What is not known to leave the transaction usable counts as `Unavailable`.
+fn trouble(error: rusqlite::Error) -> StoreError {
+    let text = error.to_string();
+    match error.sqlite_error() {
+        Some(code) => match code.code {
+            ErrorCode::ConstraintViolation if is_uniqueness(code.extended_code) => StoreError::Duplicate(text),
+            ErrorCode::ConstraintViolation
+            | ErrorCode::ApiMisuse
+            | ErrorCode::ParameterOutOfRange
+            | ErrorCode::Unknown
+            | ErrorCode::TypeMismatch => StoreError::Defect(text),
+            ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => StoreError::Damaged(text),
+            _ => StoreError::Unavailable(text),
+        },
+        None => StoreError::Defect(text),
+    }
+}
+
+fn is_uniqueness(extended_code: i32) -> bool {
+    matches!(extended_code, rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE | rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY)
+}
