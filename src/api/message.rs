@@ -130,4 +130,13 @@ pub struct Response {
     pub headers: HeaderMap,
     /// The body.
     pub body: Body,
+    /// The project that asked, for the log; it is not sent.
+    pub project_id: Option<String>,
+}
+
+impl Response {
+    /// A response without a body.
+    pub fn new(status: StatusCode) -> Response {
+        Response { status, headers: HeaderMap::new(), body: Body::empty(), project_id: None }
+    }
 }

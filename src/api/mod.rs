@@ -1,3 +1,491 @@
-//! The doors: everything a client can ask.
+//! The doors: everything a client can ask. `handle` is the way of a request, each step one line; the rest of this room is what
+//! the steps need, and one room for the endpoints of each API.
 
+pub mod call;
+pub mod compute;
+pub mod dialect;
+pub mod endpoint;
+pub mod fault;
 pub mod message;
+pub mod query;
+pub mod router;
+pub mod schema;
+pub mod table;
+pub mod version;
+
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+
+use crate::cloud::{Cloud, NotKnown};
+use crate::json::{self, Json};
+use crate::model::ids::ProjectId;
+use crate::policy::evaluate::Verdicts;
+use crate::policy::{Caller, Policy, Refused};
+use crate::store::StoreError;
+use call::Call;
+use dialect::{Api, Dialect};
+use endpoint::{Error, Operation, QueryRule, Reply};
+use fault::Fault;
+use message::{Body, BodyError, Request, Response};
+use query::{Query, percent_decoded};
+use router::{Found, Router, Rows};
+use schema::{Rule, Schema};
+use version::{LEGACY_VERSION_HEADER, Microversion, NoVersion, VERSION_HEADER};
+
+/// Answers a request. Never fails: whatever goes wrong is an answer too.
+pub async fn handle(cloud: &Arc<Cloud>, request: Request) -> Response {
+    handle_as(cloud, cloud.fresh_request_id(), request).await
+}
+
+/// As `handle`, under a request id that was given away already.
+pub async fn handle_as(cloud: &Arc<Cloud>, request_id: String, request: Request) -> Response {
+    let mut visit = Visit { cloud, request_id, version: None, project: None };
+    let path = request.path.clone();
+    let (dialect, tail) = dialect::door(collapsed(&path));
+    let mut response = match visit.answer(dialect, tail, request).await {
+        Ok(response) => response,
+        Err(fault) => fault.response(dialect),
+    };
+    visit.sign(dialect, &mut response);
+    response.project_id = visit.project.map(|project| project.to_string());
+    response
+}
+
+/// One request while it is answered: what is known of it for the headers and for the log.
+struct Visit<'a> {
+    cloud: &'a Arc<Cloud>,
+    request_id: String,
+    version: Option<String>,
+    project: Option<ProjectId>,
+}
+
+/// Where a request leads.
+enum Way<'a> {
+    Rows(&'a Rows, Vec<(&'static str, String)>, Option<String>),
+    OtherMethods(Vec<Method>),
+    Nowhere,
+}
+
+impl Visit<'_> {
+    /// The steps, in the order clients can observe (metadata.md §1.5).
+    async fn answer(&mut self, dialect: &'static Dialect, tail: &str, mut request: Request) -> Result<Response, Fault> {
+        if request.method == Method::OPTIONS {
+            return Ok(options());
+        }
+        let decoded = decoded_path(tail, dialect)?;
+        let way = way(&self.cloud.router, dialect, &decoded, &request.method);
+        let streams = matches!(&way, Way::Rows(rows, ..) if rows.iter().any(|row| row.streams()));
+        if !streams {
+            self.refuse_announced_size(&request.body)?;
+        }
+        let caller = self.caller(dialect, &way, &request.headers).await?;
+        let (rows, path, path_project) = arrived(way)?;
+        let version = self.negotiate(dialect, &request.headers)?;
+        let is_open = rows.iter().all(|row| row.rule().name.is_empty());
+        check_content_type(dialect, &request.headers)?;
+        let (bytes, stream) = match std::mem::replace(&mut request.body, Body::empty()) {
+            body if streams => (Bytes::new(), Some(body)),
+            body => (self.read(body).await?, None),
+        };
+        let body = parse_body(dialect, &request.method, &bytes)?;
+        let row = pick_action(rows, &body)?;
+        if !is_open {
+            check_path_project(path_project.as_deref(), caller.as_deref())?;
+        }
+        let operation = pick_version(row, version)?;
+        let call = Arc::new(Call {
+            cloud: self.cloud.clone(),
+            dialect,
+            version,
+            token: token(&request.headers).map(str::to_owned),
+            caller,
+            path_project,
+            path,
+            query: Query::parse(request.query.as_deref()),
+            base_url: base_url(&request.headers, self.cloud),
+            headers: request.headers,
+            body: if dialect.is_cloud_servers { softened(operation, body) } else { body },
+            stream: Mutex::new(stream),
+            request_id: self.request_id.clone(),
+            now: self.cloud.now(),
+            seed: self.cloud.fresh_seed(),
+            policy: Policy::new(self.cloud.rules()),
+            verdicts: Mutex::new(Arc::new(Verdicts::none())),
+        });
+        check_query(operation, &call)?;
+        if let Some(schema) = operation.schema(version) {
+            schema.check(&call.body)?;
+        }
+        let outcome = operation.answer(call.clone()).await;
+        match outcome {
+            Ok(reply) => Ok(self.response(operation, &call, reply)),
+            Err(error) => Err(self.fault(operation, &call, error)),
+        }
+    }
+
+    fn refuse_announced_size(&self, body: &Body) -> Result<(), Fault> {
+        match body.length() {
+            Some(length) if length > self.cloud.settings.max_request_body_bytes => Err(self.too_large()),
+            _ => Ok(()),
+        }
+    }
+
+    fn too_large(&self) -> Fault {
+        let bytes_max = self.cloud.settings.max_request_body_bytes;
+        let message = format!("Request is too large. Larger than max_request_body_size ({bytes_max}).");
+        Fault::new(StatusCode::PAYLOAD_TOO_LARGE, message)
+    }
+
+    async fn read(&self, body: Body) -> Result<Bytes, Fault> {
+        body.read(self.cloud.settings.max_request_body_bytes).await.map_err(|error| match error {
+            BodyError::TooLong(_) => self.too_large(),
+            BodyError::Broken(_) => Fault::bad_request("Malformed request body"),
+            BodyError::TimedOut => Fault::new(StatusCode::REQUEST_TIMEOUT, "The body did not arrive in time."),
+        })
+    }
+
+    /// Who asks: nobody where the way leads to open rows only, or where this door looks at the path first.
+    async fn caller(
+        &mut self,
+        dialect: &Dialect,
+        way: &Way<'_>,
+        headers: &HeaderMap,
+    ) -> Result<Option<Arc<Caller>>, Fault> {
+        let is_open = match way {
+            Way::Rows(rows, ..) => rows.iter().all(|row| row.rule().name.is_empty()),
+            Way::OtherMethods(_) | Way::Nowhere => !dialect.asks_for_token_first,
+        };
+        if is_open {
+            return Ok(None);
+        }
+        let Some(token) = token(headers) else { return Err(self.unauthenticated()) };
+        match self.cloud.caller(token, &self.request_id).await {
+            Ok(caller) => {
+                self.project = caller.project_id.clone();
+                Ok(Some(caller))
+            }
+            Err(NotKnown::Unauthenticated) => Err(self.unauthenticated()),
+            Err(NotKnown::Fault(fault)) => Err(fault),
+        }
+    }
+
+    fn unauthenticated(&self) -> Fault {
+        let challenge = format!("Keystone uri=\"{}/identity\"", self.cloud.public_url());
+        let fault = Fault::new(StatusCode::UNAUTHORIZED, "The request you have made requires authentication.");
+        match HeaderValue::from_str(&challenge) {
+            Ok(value) => fault.with_header(header::WWW_AUTHENTICATE, value),
+            Err(_) => fault,
+        }
+    }
+
+    fn negotiate(&mut self, dialect: &Dialect, headers: &HeaderMap) -> Result<Microversion, Fault> {
+        if !dialect.has_microversions {
+            return Ok(Microversion::OLDEST);
+        }
+        match version::negotiate(headers) {
+            Ok(version) => {
+                self.version = Some(version.to_string());
+                Ok(version)
+            }
+            Err(NoVersion::Malformed(text)) => Err(Fault::bad_request(format!(
+                "API Version String {text} is of invalid format. Must be of format MajorNum.MinorNum."
+            ))),
+            Err(NoVersion::Unsupported(text)) => {
+                let message = format!(
+                    "Version {text} is not supported by the API. Minimum is {} and maximum is {}.",
+                    Microversion::OLDEST,
+                    Microversion::NEWEST
+                );
+                self.version = Some(text);
+                Err(Fault::new(StatusCode::NOT_ACCEPTABLE, message))
+            }
+        }
+    }
+
+    fn response(&self, operation: &dyn Operation, call: &Call, reply: Reply) -> Response {
+        let mut headers = HeaderMap::new();
+        if let Some(content_type) = reply.content_type {
+            let content_type = if call.dialect.api == Api::Compute && content_type == "application/json" {
+                preferred_json(&call.headers)
+            } else {
+                content_type
+            };
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        }
+        for (name, value) in reply.headers {
+            headers.append(name, value);
+        }
+        Response { status: reply.status.unwrap_or(operation.ok()), headers, body: reply.body, project_id: None }
+    }
+
+    /// What a client hears of an error. In tests a row must have declared the status.
+    fn fault(&self, operation: &dyn Operation, call: &Call, error: Error) -> Fault {
+        let fault = match error {
+            Error::Unauthenticated => self.unauthenticated(),
+            Error::Refused(refused) => self.refusal(call, &refused),
+            Error::Schema(error) => error.into(),
+            Error::Store(error) => self.store_fault(&error),
+            Error::Compute(error) => fault::compute::fault(&error, call.dialect),
+            Error::Identity(error) => fault::identity::fault(&error),
+            Error::Image(error) => fault::image::fault(&error, call.dialect),
+            Error::Fault(fault) => fault,
+        };
+        debug_assert!(
+            is_declared(operation, fault.status),
+            "{} {} answers {}, which its row does not declare: {}",
+            operation.route().method,
+            operation.route().path,
+            fault.status,
+            fault.message
+        );
+        fault
+    }
+
+    fn refusal(&self, call: &Call, refused: &Refused) -> Fault {
+        match refused {
+            Refused::Forbidden(rule) if call.dialect.api == Api::Identity => {
+                Fault::forbidden(format!("You are not authorized to perform the requested action: {rule}."))
+            }
+            Refused::Forbidden(rule) if call.dialect.api == Api::Compute => {
+                Fault::forbidden(format!("Policy doesn't allow {rule} to be performed."))
+            }
+            Refused::Forbidden(_) => Fault::forbidden("You are not authorized to complete this action."),
+            Refused::Hidden => Fault::not_found("The resource could not be found."),
+            Refused::Ask(asked) => {
+                let url = &asked.question.url;
+                tracing::error!(request_id = self.request_id, url, "a rule still asks after its answer");
+                Fault::defect()
+            }
+        }
+    }
+
+    fn store_fault(&self, error: &StoreError) -> Fault {
+        tracing::error!(request_id = self.request_id, %error, "the store did not do it");
+        fault::store(error)
+    }
+
+    /// The headers that every answer has: versions and their Vary where one was agreed on, and the request's ids.
+    fn sign(&self, dialect: &Dialect, response: &mut Response) {
+        let headers = &mut response.headers;
+        if let Some(version) = &self.version {
+            set(headers, VERSION_HEADER, &format!("compute {version}"));
+            set(headers, LEGACY_VERSION_HEADER, version);
+            headers.append(header::VARY, HeaderValue::from_static("OpenStack-API-Version"));
+            headers.append(header::VARY, HeaderValue::from_static("X-OpenStack-Nova-API-Version"));
+        }
+        if dialect.is_cloud_servers {
+            set(headers, "x-compute-request-id", &self.request_id);
+        } else if !dialect.prefix.is_empty() {
+            set(headers, "x-openstack-request-id", &self.request_id);
+            if dialect.api == Api::Compute {
+                set(headers, "x-compute-request-id", &self.request_id);
+            }
+        }
+    }
+}
+
+/// Finds the rows, trying a project segment where the door takes one.
+fn way<'r>(router: &'r Router, dialect: &Dialect, decoded: &str, method: &Method) -> Way<'r> {
+    let mut segments = router::segments(decoded);
+    let mut project = None;
+    if dialect.takes_project && segments.first().is_some_and(|first| is_project_segment(first)) {
+        project = Some(segments.remove(0).to_owned());
+    }
+    if dialect.prefix.is_empty() {
+        segments.insert(0, ROOT_SEGMENT);
+    }
+    match router.find(dialect.api, method, &segments, dialect.answers_head) {
+        Found::Rows(rows, values) => Way::Rows(rows, values, project),
+        Found::OtherMethods(methods) => Way::OtherMethods(methods),
+        Found::Nothing => Way::Nowhere,
+    }
+}
+
+/// The rows, or the fault of a way that leads to none.
+fn arrived(way: Way<'_>) -> Result<(&Rows, Vec<(&'static str, String)>, Option<String>), Fault> {
+    match way {
+        Way::Rows(rows, values, project) => Ok((rows, values, project)),
+        Way::Nowhere => Err(Fault::not_found("The resource could not be found.")),
+        Way::OtherMethods(methods) => Err(other_methods(&methods)),
+    }
+}
+
+/// Stands before the routes of the root, which belong to no door.
+pub const ROOT_SEGMENT: &str = "*root*";
+
+fn set(headers: &mut HeaderMap, name: &'static str, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(HeaderName::from_static(name), value);
+    }
+}
+
+/// Doubled slashes at the start of a path count as one: seed 000 shows `//v2.1/…`.
+fn collapsed(path: &str) -> &str {
+    let rest = path.trim_start_matches('/');
+    if rest.is_empty() { path.get(..1).unwrap_or(path) } else { &path[path.len() - rest.len() - 1..] }
+}
+
+fn options() -> Response {
+    let mut response = Response::new(StatusCode::OK);
+    response.headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+    response
+}
+
+/// The path with its escapes undone, once, before it is routed: an escaped slash is a slash.
+fn decoded_path(tail: &str, dialect: &Dialect) -> Result<String, Fault> {
+    let bytes = percent_decoded(tail);
+    if dialect.path_is_latin1 {
+        return Ok(bytes.into_iter().map(char::from).collect());
+    }
+    String::from_utf8(bytes).map_err(|_| Fault::not_found("The resource could not be found."))
+}
+
+/// `[0-9a-f-]+`, as Nova's routes have it.
+fn is_project_segment(segment: &str) -> bool {
+    !segment.is_empty() && segment.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-'))
+}
+
+fn token(headers: &HeaderMap) -> Option<&str> {
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    text("x-auth-token").or_else(|| text("x-storage-token")).filter(|token| !token.is_empty())
+}
+
+fn other_methods(methods: &[Method]) -> Fault {
+    let mut names: Vec<&str> = methods.iter().map(Method::as_str).collect();
+    names.sort_unstable();
+    let fault = Fault::new(StatusCode::METHOD_NOT_ALLOWED, "The method is not allowed for the requested URL.");
+    match HeaderValue::from_str(&names.join(", ")) {
+        Ok(value) => fault.with_header(header::ALLOW, value),
+        Err(_) => fault,
+    }
+}
+
+/// Compute reads JSON, or what does not say what it is; the media type is compared to the letter, its parameters dropped.
+fn check_content_type(dialect: &Dialect, headers: &HeaderMap) -> Result<(), Fault> {
+    if dialect.api != Api::Compute {
+        return Ok(());
+    }
+    let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
+    let value = value.to_str().unwrap_or("?");
+    match value.split(';').next().unwrap_or_default().trim() {
+        "" | "text/plain" | "application/json" | "application/vnd.openstack.compute+json" => Ok(()),
+        _ => Err(Fault::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Unsupported Content-Type")),
+    }
+}
+
+/// Bytes must be UTF-8 whatever the method; only POST, PUT and PATCH are parsed. Nothing at all is `Null`.
+fn parse_body(dialect: &Dialect, method: &Method, bytes: &[u8]) -> Result<Json, Fault> {
+    let malformed = || Fault::bad_request(malformed_sentence(dialect));
+    if !matches!(*method, Method::POST | Method::PUT | Method::PATCH) {
+        return std::str::from_utf8(bytes).map(|_| Json::Null).map_err(|_| malformed());
+    }
+    if bytes.is_empty() {
+        return Ok(Json::Null);
+    }
+    json::parse(bytes).map_err(|_| malformed())
+}
+
+fn malformed_sentence(dialect: &Dialect) -> &'static str {
+    match dialect.api {
+        Api::Compute => "Malformed request body",
+        Api::Identity => {
+            "Expecting to find valid JSON in request body. The server could not comply with the request since it is either malformed or otherwise incorrect. The client is assumed to be in error."
+        }
+        Api::Image => "Malformed JSON in request body.",
+        Api::Network => "Invalid request body format",
+    }
+}
+
+/// Where rows share a path that ends in `/action`, the one member of the body names the row.
+fn pick_action<'r>(rows: &'r Rows, body: &Json) -> Result<Vec<&'r &'static dyn Operation>, Fault> {
+    if rows.iter().all(|row| row.route().action.is_none()) {
+        return Ok(rows.iter().collect());
+    }
+    let mut members = body.as_object().into_iter().flat_map(json::Object::keys);
+    let (Some(name), None) = (members.next(), members.next()) else {
+        return Err(Fault::bad_request("Malformed request body"));
+    };
+    let named: Vec<_> = rows.iter().filter(|row| row.route().action == Some(name)).collect();
+    if named.is_empty() {
+        return Err(Fault::bad_request(format!("There is no such action: {name}")));
+    }
+    Ok(named)
+}
+
+fn pick_version(rows: Vec<&&'static dyn Operation>, version: Microversion) -> Result<&'static dyn Operation, Fault> {
+    let row = rows.into_iter().find(|row| row.versions().contain(version));
+    row.copied().ok_or_else(|| Fault::not_found("The resource could not be found."))
+}
+
+fn check_path_project(path_project: Option<&str>, caller: Option<&Caller>) -> Result<(), Fault> {
+    let (Some(in_path), Some(caller)) = (path_project, caller) else { return Ok(()) };
+    let in_token = caller.project_id.as_ref().map_or("None", ProjectId::as_str);
+    if in_path == in_token {
+        return Ok(());
+    }
+    Err(Fault::bad_request(format!(
+        "Malformed request URL: URL's project_id '{in_path}' doesn't match Context's project_id '{in_token}'"
+    )))
+}
+
+fn check_query(operation: &dyn Operation, call: &Call) -> Result<(), Fault> {
+    if operation.query() == QueryRule::Ignored || call.dialect.api != Api::Compute {
+        return Ok(());
+    }
+    if !call.query.is_utf8() {
+        return Err(Fault::bad_request("Query string is not UTF-8 encoded"));
+    }
+    if operation.query() == QueryRule::Own || call.version < Microversion(102) {
+        return Ok(());
+    }
+    let names: json::Object = call.query.iter().map(|(name, _)| (name.to_owned(), Json::Null)).collect();
+    Ok(NO_PARAMETERS.check_query(&names.into())?)
+}
+
+/// What Nova's GETs without parameters of their own accept from 2.102 on.
+static NO_PARAMETERS: Schema = Schema::new(&[Rule::Properties(&[]), Rule::AdditionalProperties(false)]);
+
+/// Cloud Servers ignores members it does not know, beside one that it does.
+fn softened(operation: &dyn Operation, mut body: Json) -> Json {
+    if let Some(schema) = operation.schema(Microversion::OLDEST) {
+        schema.keep_known(&mut body);
+    }
+    body
+}
+
+/// Where the client found us, for links: the Host it named, else the public URL.
+fn base_url(headers: &HeaderMap, cloud: &Cloud) -> String {
+    match headers.get(header::HOST).and_then(|value| value.to_str().ok()) {
+        Some(host) if !host.is_empty() => format!("{}://{host}", cloud.scheme()),
+        _ => cloud.public_url().to_owned(),
+    }
+}
+
+/// Which of the two names of JSON an Accept header prefers: the plain one unless it says otherwise.
+fn preferred_json(headers: &HeaderMap) -> &'static str {
+    const NAMES: [&str; 2] = ["application/json", "application/vnd.openstack.compute+json"];
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("*/*");
+    let weight = |name: &str| {
+        let weights = accept.split(',').filter_map(|range| weight_of(range, name));
+        weights.fold(0, u32::max)
+    };
+    if weight(NAMES[1]) > weight(NAMES[0]) { NAMES[1] } else { NAMES[0] }
+}
+
+/// The weight, in thousandths, that one media range gives to a media type it covers.
+fn weight_of(range: &str, name: &str) -> Option<u32> {
+    let mut parts = range.split(';').map(str::trim);
+    let covers = match parts.next()? {
+        "*/*" | "application/*" => true,
+        exact => exact.eq_ignore_ascii_case(name),
+    };
+    let quality = parts.find_map(|part| part.strip_prefix("q=")).and_then(|q| q.parse::<f32>().ok()).unwrap_or(1.0);
+    covers.then_some((quality.clamp(0.0, 1.0) * 1000.0) as u32)
+}
+
+fn is_declared(operation: &dyn Operation, status: StatusCode) -> bool {
+    const ALWAYS: [u16; 8] = [400, 401, 403, 404, 413, 415, 500, 503];
+    ALWAYS.contains(&status.as_u16()) || operation.faults().contains(&status.as_u16())
+}

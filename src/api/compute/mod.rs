@@ -1,0 +1,15 @@
+//! Compute's endpoints, one file per resource.
+
+pub mod server_metadata;
+
+use super::endpoint::{Operation, row};
+
+/// All of them.
+pub const ROWS: &[&dyn Operation] = &[
+    row::<server_metadata::List>(),
+    row::<server_metadata::Merge>(),
+    row::<server_metadata::Replace>(),
+    row::<server_metadata::ShowItem>(),
+    row::<server_metadata::PutItem>(),
+    row::<server_metadata::DeleteItem>(),
+];

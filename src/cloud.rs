@@ -1,0 +1,267 @@
+//! Everything that outlives a request, in one place: the store, the rules, the keys, the clock. Handed to `api::handle`, so that a
+//! test can have as many clouds as it likes.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::api::call::Call;
+use crate::api::endpoint::Error;
+use crate::api::fault::{self, Fault};
+use crate::api::router::Router;
+use crate::api::table;
+use crate::blobs::Blobs;
+use crate::compute::limits::Defaults;
+use crate::config::Settings;
+use crate::hypervisor::Driver;
+use crate::identity::bootstrap::{self, Login, Newcomer};
+use crate::identity::callers::{Callers, NoCaller};
+use crate::identity::password::PasswordPool;
+use crate::identity::secret::generate_password;
+use crate::identity::token::TokenKeys;
+use crate::model::moment::Moment;
+use crate::model::time::Timestamp;
+use crate::policy::file::LiveRules;
+use crate::policy::remote::Remote;
+use crate::policy::rules::Rules;
+use crate::policy::{Asked, Caller};
+use crate::store::{Effect, Store, Tx};
+
+/// Reads the time.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+/// Fills bytes with chance.
+pub type Chance = Arc<dyn Fn(&mut [u8]) + Send + Sync>;
+
+/// A cloud.
+pub struct Cloud {
+    /// The settings it was started with.
+    pub settings: Settings,
+    /// The database.
+    pub store: Store,
+    /// Image data.
+    pub blobs: Blobs,
+    /// What runs servers.
+    pub driver: Arc<dyn Driver>,
+    /// What makes and opens tokens.
+    pub keys: TokenKeys,
+    /// What is remembered of tokens.
+    pub callers: Callers,
+    /// Hashes passwords, off the threads that serve requests.
+    pub passwords: PasswordPool,
+    /// All endpoints.
+    pub router: Router,
+    /// Woken when a commit has recorded tasks.
+    pub work: tokio::sync::Notify,
+    rules: LiveRules,
+    remote: Remote,
+    clock: Clock,
+    chance: Chance,
+    public_url: String,
+}
+
+/// What a cloud is made of, where tests choose otherwise than `serve`.
+pub struct Parts {
+    /// Settings.
+    pub settings: Settings,
+    /// The database, already brought up to date.
+    pub store: Store,
+    /// What runs servers.
+    pub driver: Arc<dyn Driver>,
+    /// The time.
+    pub clock: Clock,
+    /// Chance.
+    pub chance: Chance,
+    /// Where clients reach us, without a slash at the end.
+    pub public_url: String,
+}
+
+impl Cloud {
+    /// Puts a cloud together in its data directory: token keys and image data are made there if they are missing.
+    ///
+    /// # Errors
+    /// A sentence for the operator.
+    pub fn new(directory: &Path, parts: Parts) -> Result<Arc<Cloud>, String> {
+        let Parts { settings, store, driver, clock, chance, public_url } = parts;
+        let text = |error: &dyn std::fmt::Display| error.to_string();
+        let blobs = Blobs::local(&directory.join("images")).map_err(|error| text(&error))?;
+        let keys = TokenKeys::load_or_create(&directory.join("token-keys"), &mut |bytes| chance(bytes));
+        let rounds = crate::identity::password::Rounds::new(settings.password_hash_rounds)
+            .ok_or("password_hash_rounds is out of range")?;
+        let cloud = Arc::new(Cloud {
+            blobs,
+            keys: keys.map_err(|error| text(&error))?,
+            callers: Callers::default(),
+            passwords: PasswordPool::for_this_machine(rounds).map_err(|error| text(&error))?,
+            router: Router::new(table::all()),
+            work: tokio::sync::Notify::new(),
+            rules: table::live_rules(directory, &settings).map_err(|error| text(&error))?,
+            remote: Remote::new(&crate::policy::remote::RemoteSettings::default()).map_err(|error| text(&error))?,
+            settings,
+            store,
+            driver,
+            clock,
+            chance,
+            public_url,
+        });
+        let listener = Arc::downgrade(&cloud);
+        cloud.store.on_effect(move |effect| {
+            let Some(cloud) = listener.upgrade() else { return };
+            match effect {
+                Effect::TasksRecorded => cloud.work.notify_one(),
+                Effect::IdentityChanged => cloud.callers.forget(),
+            }
+        });
+        Ok(cloud)
+    }
+
+    /// Makes what every cloud has, if this is its first start; gives the ways in that it made.
+    ///
+    /// # Errors
+    /// A sentence for the operator.
+    pub async fn begin(self: &Arc<Self>) -> Result<Vec<Login>, String> {
+        let begun = self.store.read(bootstrap::has_begun).await.map_err(|error| format!("{error:?}"))?;
+        if begun {
+            return Ok(Vec::new());
+        }
+        let mut logins = Vec::new();
+        let mut newcomers = Vec::new();
+        for (name, role) in [("admin", "admin"), ("demo", "member")] {
+            let password = generate_password(&mut |bytes| self.fill_with_chance(bytes));
+            let hashing = self.passwords.hash(password.clone(), &mut |bytes| self.fill_with_chance(bytes));
+            let password_hash = hashing.await.map_err(|error| error.to_string())?;
+            newcomers.push(Newcomer { name, role, password_hash });
+            logins.push(Login { name, password });
+        }
+        let moment = Moment::new(self.now(), self.fresh_seed());
+        let script = move |tx: &mut dyn Tx| bootstrap::begin(tx, &mut moment.clone(), &newcomers);
+        self.store.write(script).await.map_err(|error| format!("{error:?}"))?;
+        Ok(logins)
+    }
+
+    /// What time it is.
+    pub fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    /// Random bits for a request's ids.
+    pub fn fresh_seed(&self) -> [u8; 16] {
+        let mut seed = [0; 16];
+        (self.chance)(&mut seed);
+        seed
+    }
+
+    /// Fills bytes with chance that is good enough for secrets.
+    pub fn fill_with_chance(&self, bytes: &mut [u8]) {
+        (self.chance)(bytes);
+    }
+
+    /// `req-` and a fresh UUID.
+    pub fn fresh_request_id(&self) -> String {
+        format!("req-{}", crate::model::ids::ServerId::from_random(self.fresh_seed()))
+    }
+
+    /// The rules in force.
+    pub fn rules(&self) -> Arc<Rules> {
+        self.rules.current()
+    }
+
+    /// The rules with their files, for reloading.
+    pub fn live_rules(&self) -> &LiveRules {
+        &self.rules
+    }
+
+    /// Where clients reach us, without a slash at the end.
+    pub fn public_url(&self) -> &str {
+        &self.public_url
+    }
+
+    /// `http` or `https`, as clients see it.
+    pub fn scheme(&self) -> &str {
+        self.public_url.split_once("://").map_or("http", |(scheme, _)| scheme)
+    }
+
+    /// The quotas that apply where nobody has set any.
+    pub fn quota_defaults(&self) -> QuotaDefaults<'_> {
+        QuotaDefaults(&self.settings)
+    }
+
+    /// Asks another server what a rule wants to know, and notes its answer for this call.
+    ///
+    /// # Errors
+    /// 500, with the cause in the log, where the other server does not answer (as oslo.policy).
+    pub async fn ask(self: &Arc<Self>, call: &Arc<Call>, asked: Asked) -> Result<(), Error> {
+        let allowed = self.ask_for(call.caller.clone(), asked.clone(), &call.request_id).await?;
+        let mut verdicts = call.verdicts.lock().expect("nobody panics while holding the verdicts");
+        Arc::make_mut(&mut verdicts).note(asked.question, allowed);
+        Ok(())
+    }
+
+    /// Whom a token proves.
+    ///
+    /// # Errors
+    /// As `NotKnown` says.
+    pub async fn caller(self: &Arc<Self>, token: &str, request_id: &str) -> Result<Arc<Caller>, NotKnown> {
+        let now = self.now().microseconds() / 1_000_000;
+        match self.callers.caller(&self.store, &self.keys, &self.rules(), token, now).await {
+            Ok(caller) => Ok(caller),
+            Err(NoCaller::Unknown) => Err(NotKnown::Unauthenticated),
+            Err(NoCaller::Store(error)) => {
+                tracing::error!(request_id, %error, "a token could not be looked up");
+                Err(NotKnown::Fault(fault::store(&error)))
+            }
+            Err(NoCaller::Ask(mut caller, asked)) => {
+                let asking = self.ask_for(Some(Arc::new(caller.clone())), *asked, request_id);
+                caller.is_admin = asking.await.map_err(NotKnown::Fault)?;
+                Ok(Arc::new(caller))
+            }
+        }
+    }
+
+    async fn ask_for(
+        self: &Arc<Self>,
+        caller: Option<Arc<Caller>>,
+        asked: Asked,
+        request_id: &str,
+    ) -> Result<bool, Fault> {
+        let cloud = self.clone();
+        let asking = tokio::task::spawn_blocking(move || match caller {
+            Some(caller) => cloud.remote.ask(&asked.question, caller.as_ref(), &asked),
+            None => cloud.remote.ask(&asked.question, &(), &asked),
+        });
+        let answer = asking.await.map_err(|error| error.to_string());
+        answer.and_then(|answer| answer.map_err(|error| error.to_string())).map_err(|error| {
+            tracing::error!(request_id, error, "a policy rule could not be decided");
+            Fault::defect()
+        })
+    }
+}
+
+/// Why a token was not taken.
+#[derive(Debug)]
+pub enum NotKnown {
+    /// It proves nobody: 401.
+    Unauthenticated,
+    /// It could not be looked up.
+    Fault(Fault),
+}
+
+/// The settings of group `quota` by the names of Nova's resources.
+pub struct QuotaDefaults<'a>(&'a Settings);
+
+impl Defaults for QuotaDefaults<'_> {
+    fn default_of(&self, resource: &str) -> i64 {
+        let quota = &self.0.quota;
+        match resource {
+            "metadata_items" => quota.metadata_items,
+            "instances" => quota.instances,
+            "cores" => quota.cores,
+            "ram" => quota.ram,
+            "key_pairs" => quota.key_pairs,
+            "server_groups" => quota.server_groups,
+            "server_group_members" => quota.server_group_members,
+            "injected_files" => quota.injected_files,
+            "injected_file_content_bytes" => quota.injected_file_content_bytes,
+            "injected_file_path_bytes" => quota.injected_file_path_length,
+            _ => -1,
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! Everything that can keep Compute from doing what it was asked, in the domain's words. Only `api/fault` knows codes.
+
+use crate::model::ids::ServerId;
+use crate::model::server::{ServerAction, StateRefusal};
+use crate::store::StoreError;
+
+/// Why not.
+#[derive(Debug, Clone)]
+pub enum Error {
+    /// No such server, or none that the caller may know of; as named in the URL.
+    ServerNotFound(String),
+    /// The server has no item under this key.
+    MetadataItemNotFound,
+    /// The body names another key than the URL.
+    UriMismatch,
+    /// The body is not what the schema let through.
+    MalformedBody,
+    /// The server is locked, and the caller may not override that.
+    Locked(ServerId),
+    /// The server's state does not permit it.
+    State(ServerId, ServerAction, StateRefusal),
+    /// The map would have more items than the quota allows.
+    TooManyItems {
+        /// The limit to tell: the project's, even where a user's own is lower.
+        told: i64,
+    },
+    /// The store.
+    Store(StoreError),
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        Error::Store(error)
+    }
+}

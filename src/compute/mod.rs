@@ -1,0 +1,7 @@
+//! The verbs of Compute: what is done to servers and their like, in transaction scripts. No HTTP, no clocks, no chance.
+
+mod error;
+pub mod limits;
+pub mod metadata;
+
+pub use error::Error;

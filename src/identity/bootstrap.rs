@@ -1,0 +1,69 @@
+//! What a cloud has from its first start: a domain, roles, an administrator and somebody to try things with.
+
+use super::Error;
+use super::secret::Secret;
+use crate::model::ids::{ProjectId, RoleId, UserId};
+use crate::model::moment::Moment;
+use crate::store::{Tx, identity_admin as rows};
+
+/// Roles from the mightiest to the least; each implies the next (Keystone's bootstrap).
+pub const ROLES: [&str; 4] = ["admin", "manager", "member", "reader"];
+
+/// Who is there after the first start.
+#[derive(Debug, Clone)]
+pub struct Newcomer {
+    /// Name of the user, and of the project.
+    pub name: &'static str,
+    /// The role on that project.
+    pub role: &'static str,
+    /// The password's hash.
+    pub password_hash: String,
+}
+
+/// A newcomer's way in, for `clouds.yaml`.
+#[derive(Debug, Clone)]
+pub struct Login {
+    /// Name of the user, and of the project.
+    pub name: &'static str,
+    /// The password.
+    pub password: Secret,
+}
+
+/// Whether the cloud has been started before.
+///
+/// # Errors
+/// The store's.
+pub fn has_begun(tx: &mut dyn Tx) -> Result<bool, Error> {
+    Ok(rows::has_domain(tx, "default")?)
+}
+
+/// Makes the domain, the roles, and the newcomers with a project each. The administrator is one of the system, too.
+///
+/// # Errors
+/// The store's.
+pub fn begin(tx: &mut dyn Tx, moment: &mut Moment, newcomers: &[Newcomer]) -> Result<(), Error> {
+    rows::insert_domain(tx, "default", "Default", "The default domain")?;
+    let mut prior: Option<RoleId> = None;
+    let mut roles = Vec::new();
+    for name in ROLES.iter().chain(&["service"]) {
+        let role = RoleId::from_random(moment.id());
+        rows::insert_role(tx, &role, name)?;
+        if let Some(prior) = prior.filter(|_| *name != "service") {
+            rows::insert_implication(tx, &prior, &role)?;
+        }
+        prior = Some(role.clone());
+        roles.push((*name, role));
+    }
+    for newcomer in newcomers {
+        let (user, project) = (UserId::from_random(moment.id()), ProjectId::from_random(moment.id()));
+        rows::insert_user(tx, &user, newcomer.name, &newcomer.password_hash, moment.now)?;
+        rows::insert_project(tx, &project, newcomer.name)?;
+        let (_, role) = roles.iter().find(|(name, _)| *name == newcomer.role).expect("newcomers have one of ROLES");
+        rows::insert_grant(tx, &user, "project", project.as_str(), role)?;
+        if newcomer.role == "admin" {
+            rows::insert_grant(tx, &user, "system", "all", role)?;
+            rows::insert_grant(tx, &user, "domain", "default", role)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,13 @@
+//! Who is asking: tokens and passwords, projects, users, roles. The leaves (`password`, `random`, `secret`, `token`) know no store
+//! and no HTTP.
+
+pub mod bootstrap;
+pub mod callers;
+mod error;
+pub mod password;
+pub mod random;
+pub mod secret;
+pub mod token;
+
+pub use callers::NoCaller;
+pub use error::Error;

@@ -1,0 +1,5 @@
+//! The verbs of Image.
+
+mod error;
+
+pub use error::Error;

@@ -1,0 +1,4 @@
+//! Prose tests of the whole API, in process: one binary, one file per resource.
+
+mod house;
+mod server_metadata;
