@@ -10,6 +10,7 @@ use crate::api::fault::{self, Fault};
 use crate::api::router::Router;
 use crate::api::table;
 use crate::blobs::Blobs;
+use crate::compute;
 use crate::compute::limits::Defaults;
 use crate::config::Settings;
 use crate::hypervisor::Driver;
@@ -132,7 +133,10 @@ impl Cloud {
             logins.push(Login { name, password });
         }
         let moment = Moment::new(self.now(), self.fresh_seed());
-        let script = move |tx: &mut dyn Tx| bootstrap::begin(tx, &mut moment.clone(), &newcomers);
+        let script = move |tx: &mut dyn Tx| {
+            bootstrap::begin(tx, &mut moment.clone(), &newcomers).map_err(Error::from)?;
+            compute::bootstrap::begin(tx, moment.now).map_err(Error::from)
+        };
         self.store.write(script).await.map_err(|error| format!("{error:?}"))?;
         Ok(logins)
     }

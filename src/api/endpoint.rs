@@ -346,7 +346,7 @@ pub trait Operation: Send + Sync {
     fn query(&self) -> QueryRule;
     /// Whether the body is left unread.
     fn streams(&self) -> bool;
-    /// Name, default, deprecated default, scopes and description of its rule; the name is empty where the endpoint is open.
+    /// Name, default, deprecated default, scopes and description of its rule; the name is empty where there is none.
     fn rule(&self) -> Rule;
     /// The rules of its fields and options.
     fn more_rules(&self) -> &'static [Rule];
@@ -359,7 +359,7 @@ pub trait Operation: Send + Sync {
 /// A rule as the table shows it.
 #[derive(Debug, Clone, Copy)]
 pub struct Rule {
-    /// OpenStack's name; empty for endpoints that are open.
+    /// OpenStack's name; empty where every caller may.
     pub name: &'static str,
     /// The default.
     pub default: &'static str,
@@ -369,12 +369,21 @@ pub struct Rule {
     pub scopes: Scopes,
     /// One sentence.
     pub doc: &'static str,
+    /// Whether no token is needed.
+    pub is_open: bool,
 }
 
 impl Rule {
     /// The rule of an action.
     pub const fn of<A: Action>() -> Rule {
-        Rule { name: A::RULE, default: A::DEFAULT, deprecated: A::DEPRECATED, scopes: A::SCOPES, doc: A::DOC }
+        Rule {
+            name: A::RULE,
+            default: A::DEFAULT,
+            deprecated: A::DEPRECATED,
+            scopes: A::SCOPES,
+            doc: A::DOC,
+            is_open: A::OPEN,
+        }
     }
 }
 

@@ -83,7 +83,7 @@ impl Visit<'_> {
         let caller = self.caller(dialect, &way, &request.headers).await?;
         let (rows, path, path_project) = arrived(way)?;
         let version = self.negotiate(dialect, &request.headers)?;
-        let is_open = rows.iter().all(|row| row.rule().name.is_empty());
+        let is_open = rows.iter().all(|row| row.rule().is_open);
         check_content_type(dialect, &request.headers)?;
         let (bytes, stream) = match std::mem::replace(&mut request.body, Body::empty()) {
             body if streams => (Bytes::new(), Some(body)),
@@ -154,7 +154,7 @@ impl Visit<'_> {
         headers: &HeaderMap,
     ) -> Result<Option<Arc<Caller>>, Fault> {
         let is_open = match way {
-            Way::Rows(rows, ..) => rows.iter().all(|row| row.rule().name.is_empty()),
+            Way::Rows(rows, ..) => rows.iter().all(|row| row.rule().is_open),
             Way::OtherMethods(_) | Way::Nowhere => !dialect.asks_for_token_first,
         };
         if is_open {

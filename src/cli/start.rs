@@ -27,7 +27,9 @@ pub async fn open(settings: Settings, public_url: String) -> Result<(Arc<Cloud>,
     let store = match &settings.database {
         Database::Embedded => Store::embedded(&directory).await?,
         Database::Postgres(_) => {
-            return Err("this release keeps its data in the embedded database only; leave `database` at `sqlite`".into());
+            return Err(
+                "this release keeps its data in the embedded database only; leave `database` at `sqlite`".into()
+            );
         }
     };
     let parts = Parts {

@@ -1,5 +1,6 @@
 //! The verbs of Compute: what is done to servers and their like, in transaction scripts. No HTTP, no clocks, no chance.
 
+pub mod bootstrap;
 mod error;
 pub mod limits;
 pub mod metadata;

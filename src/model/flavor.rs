@@ -1,6 +1,6 @@
 //! Flavors: the sizes a server can have. The form on the wire and who may see which are elsewhere.
 
-use crate::model::ids::FlavorId;
+use crate::model::ids::{FlavorId, ProjectId};
 use crate::model::metadata::Metadata;
 
 /// The smallest amount of memory, in MiB.
@@ -43,6 +43,8 @@ pub struct Flavor {
     pub description: Option<String>,
     /// What else a host must know, by key. Keys and values follow the rules of metadata.
     pub extra_specs: Metadata,
+    /// The projects that were given access; told only where it is not public.
+    pub projects: Vec<ProjectId>,
 }
 
 /// A property of a flavor is outside its limits.
@@ -94,6 +96,7 @@ mod tests {
             disabled: false,
             description: None,
             extra_specs: Metadata::new(),
+            projects: Vec::new(),
         }
     }
 

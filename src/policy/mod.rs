@@ -144,6 +144,8 @@ pub trait Action: Send + Sync + 'static {
     const SCOPES: Scopes = Scopes::Project;
     /// One sentence for the sample policy file.
     const DOC: &'static str;
+    /// Whether it needs no token at all. With an empty `RULE` and without this, every caller may.
+    const OPEN: bool = false;
     /// What it is done to.
     type Target: Target + Send;
 }
@@ -156,6 +158,7 @@ impl Action for Anyone {
     const DEFAULT: &'static str = "@";
     const SCOPES: Scopes = Scopes::Any;
     const DOC: &'static str = "Anyone.";
+    const OPEN: bool = true;
     type Target = ();
 }
 
@@ -181,12 +184,12 @@ pub struct Allowed<A: Action> {
 }
 
 impl<A: Action> Allowed<A> {
-    /// Opens what is open to everybody, because the action has no rule.
+    /// Opens what is open to everybody, tokens or not.
     ///
     /// # Errors
-    /// Gives it back, still guarded, where the action has one.
+    /// Gives it back, still guarded, where the action is not open.
     pub fn open(it: Guarded<A::Target>) -> Result<Allowed<A>, Guarded<A::Target>> {
-        if A::RULE.is_empty() { Ok(Allowed { target: it.0, action: PhantomData }) } else { Err(it) }
+        if A::OPEN { Ok(Allowed { target: it.0, action: PhantomData }) } else { Err(it) }
     }
 
     /// The target itself, for those who go on to change it.

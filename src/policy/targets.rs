@@ -1,5 +1,10 @@
 //! What rules can be about: which facts of each thing a rule may name, and who may know of it at all.
 
+mod flavor;
+mod scope;
+
+pub use scope::Scope;
+
 use super::evaluate::{Fact, Facts};
 use super::{Caller, Target};
 use crate::model::server_metadata::ServerMetadata;

@@ -2,6 +2,7 @@
 //! resource is in a file of its own, written once for all engines. Nothing here knows HTTP, or decides anything.
 
 pub mod engine;
+pub mod flavors;
 pub mod identity;
 pub mod identity_admin;
 pub mod items;
