@@ -14,6 +14,18 @@ const STEPS: &[(i64, &str)] = &[
 /// # Errors
 /// `Unavailable` where the database is newer than this program.
 pub fn bring_up_to_date(tx: &mut dyn Tx) -> Result<(), StoreError> {
+    apply(tx, str::to_owned)
+}
+
+/// As `bring_up_to_date`, where text is not compared byte by byte unless one says so: in PostgreSQL.
+///
+/// # Errors
+/// As `bring_up_to_date`.
+pub fn bring_up_to_date_with_collation(tx: &mut dyn Tx) -> Result<(), StoreError> {
+    apply(tx, |statement| statement.replace(" TEXT", " TEXT COLLATE \"C\""))
+}
+
+fn apply(tx: &mut dyn Tx, adapted: impl Fn(&str) -> String) -> Result<(), StoreError> {
     tx.execute("CREATE TABLE IF NOT EXISTS schema_version (step BIGINT PRIMARY KEY)", &[])?;
     let at = tx.number("SELECT max(step) FROM schema_version", &[])?;
     let newest = STEPS.last().map_or(0, |(step, _)| *step);
@@ -24,7 +36,7 @@ pub fn bring_up_to_date(tx: &mut dyn Tx) -> Result<(), StoreError> {
     }
     for (step, sql) in STEPS.iter().filter(|(step, _)| *step > at) {
         for statement in sql.split(";\n").map(str::trim).filter(|statement| !statement.is_empty()) {
-            tx.execute(statement, &[])?;
+            tx.execute(&adapted(statement), &[])?;
         }
         tx.execute("INSERT INTO schema_version (step) VALUES ($1)", &[(*step).into()])?;
     }

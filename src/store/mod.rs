@@ -7,6 +7,7 @@ pub mod identity;
 pub mod identity_admin;
 pub mod items;
 pub mod migrate;
+pub mod postgres;
 pub mod quotas;
 pub mod servers;
 pub mod sqlite;
@@ -33,6 +34,24 @@ impl Store {
     pub async fn embedded(directory: &Path) -> Result<Store, StoreError> {
         let store = Store { engine: Arc::new(sqlite::Sqlite::open(&directory.join("kilonova.db"))?) };
         store.write(migrate::bring_up_to_date).await?;
+        Ok(store)
+    }
+
+    /// Connects to PostgreSQL and brings the schema up to date. Processes that start at once do it one after the other.
+    ///
+    /// # Errors
+    /// Where no server answers, or the database was written by a newer release.
+    pub async fn postgres(url: &str) -> Result<Store, StoreError> {
+        let url = url.to_owned();
+        let opening = tokio::task::spawn_blocking(move || {
+            let engine = postgres::Postgres::open(&url)?;
+            Ok::<_, StoreError>((engine, postgres::alone(&url)?))
+        });
+        let (engine, alone) = opening.await.map_err(|error| StoreError::Defect(error.to_string()))??;
+        let store = Store { engine: Arc::new(engine) };
+        store.write(migrate::bring_up_to_date_with_collation).await?;
+        // a client of PostgreSQL's ends in a conversation, which must not be held on a thread of the runtime
+        drop(tokio::task::spawn_blocking(move || drop(alone)));
         Ok(store)
     }
 
