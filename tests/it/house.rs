@@ -13,7 +13,7 @@ use kilonova::identity::token::{self, Scope, Token};
 use kilonova::json::{self, Json};
 use kilonova::model::ids::{ProjectId, RoleId, UserId};
 use kilonova::model::time::Timestamp;
-use kilonova::store::{Store, Tx, identity_admin};
+use kilonova::store::{Tx, identity_admin};
 
 /// When every house begins: 2026-01-01T00:00:00Z.
 pub const BEGINNING_MICROSECONDS: i64 = 1_767_225_600_000_000;
@@ -40,7 +40,7 @@ impl House {
     }
 
     async fn open(directory: tempfile::TempDir, settings: Settings, driver: Arc<Fake>, clock: Arc<AtomicI64>) -> House {
-        let store = Store::embedded(directory.path()).await.expect("a fresh database opens");
+        let store = crate::engine::store(directory.path()).await;
         let time = clock.clone();
         let parts = Parts {
             settings,

@@ -1,4 +1,5 @@
-//! Prose tests of the whole API, in process: one binary, one file per resource.
+// Prose tests of the whole API, in process: one binary, one file per resource.
 
+mod engine;
 mod house;
 mod server_metadata;

@@ -12,7 +12,8 @@ use crate::store::engine::{StoreError, Value};
 /// Statements a connection keeps prepared; beyond it all are prepared anew.
 const STATEMENTS_KEPT: usize = 512;
 /// What every connection promises: bounded statements, durable commits.
-const SETTINGS: &str = "SET statement_timeout = '5s'; SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '30s'";
+const SETTINGS: &str =
+    "SET statement_timeout = '5s'; SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '30s'";
 
 /// Why a transaction cannot go on.
 #[derive(Debug, Clone)]
@@ -69,14 +70,16 @@ impl Connection {
     /// Runs a statement and gives its rows.
     pub fn query(&mut self, sql: &str, parameters: &[Value<'_>]) -> Result<Vec<Row>, Lost> {
         let statement = self.prepared(sql)?;
-        let parameters: Vec<&(dyn ToSql + Sync)> = parameters.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
+        let parameters: Vec<&(dyn ToSql + Sync)> =
+            parameters.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
         self.client.query(&statement, &parameters).map_err(|error| meaning(&error))
     }
 
     /// Runs a statement and says how many rows it changed.
     pub fn execute(&mut self, sql: &str, parameters: &[Value<'_>]) -> Result<u64, Lost> {
         let statement = self.prepared(sql)?;
-        let parameters: Vec<&(dyn ToSql + Sync)> = parameters.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
+        let parameters: Vec<&(dyn ToSql + Sync)> =
+            parameters.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
         self.client.execute(&statement, &parameters).map_err(|error| meaning(&error))
     }
 
@@ -124,7 +127,9 @@ impl Connection {
 fn meaning(error: &postgres::Error) -> Lost {
     let text = text(error);
     let Some(state) = error.code() else { return Lost::Connection(text) };
-    if [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED, SqlState::LOCK_NOT_AVAILABLE].contains(state) {
+    if [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED, SqlState::LOCK_NOT_AVAILABLE]
+        .contains(state)
+    {
         return Lost::Conflict(text);
     }
     if *state == SqlState::UNIQUE_VIOLATION {
