@@ -74,8 +74,11 @@ impl Visit<'_> {
         if request.method == Method::OPTIONS {
             return Ok(options());
         }
+        if dialect.prefix.is_empty() {
+            ask_plainly(&mut request);
+        }
         let decoded = decoded_path(tail, dialect)?;
-        let way = way(&self.cloud.router, dialect, &decoded, &request.method);
+        let way = way(&self.cloud.router, dialect, &decoded, tail, &request.method);
         let streams = matches!(&way, Way::Rows(rows, ..) if rows.iter().any(|row| row.streams()));
         if !streams {
             self.refuse_announced_size(&request.body)?;
@@ -287,20 +290,38 @@ impl Visit<'_> {
 }
 
 /// Finds the rows, trying a project segment where the door takes one.
-fn way<'r>(router: &'r Router, dialect: &Dialect, decoded: &str, method: &Method) -> Way<'r> {
+fn way<'r>(router: &'r Router, dialect: &Dialect, decoded: &str, tail: &str, method: &Method) -> Way<'r> {
     let mut segments = router::segments(decoded);
     let mut project = None;
     if dialect.takes_project && segments.first().is_some_and(|first| is_project_segment(first)) {
         project = Some(segments.remove(0).to_owned());
     }
     if dialect.prefix.is_empty() {
-        segments.insert(0, ROOT_SEGMENT);
+        return way_at_root(router, tail, &segments);
     }
     match router.find(dialect.api, method, &segments, dialect.answers_head) {
         Found::Rows(rows, values) => Way::Rows(rows, values, project),
         Found::OtherMethods(methods) => Way::OtherMethods(methods),
         Found::Nothing => Way::Nowhere,
     }
+}
+
+/// At the root stands one document; every other path leads to the choices, which name it.
+fn way_at_root<'r>(router: &'r Router, tail: &str, segments: &[&str]) -> Way<'r> {
+    let is_root = segments.is_empty() && !tail.is_empty();
+    let path = if is_root { &[ROOT_SEGMENT][..] } else { &[ROOT_SEGMENT, ANY_SEGMENT] };
+    match router.find(Api::Compute, &Method::GET, path, false) {
+        Found::Rows(rows, _) => Way::Rows(rows, vec![("path", tail.to_owned())], None),
+        Found::OtherMethods(methods) => Way::OtherMethods(methods),
+        Found::Nothing => Way::Nowhere,
+    }
+}
+
+/// At the root every method is a GET, and nobody looks at what was sent along.
+fn ask_plainly(request: &mut Request) {
+    request.method = Method::GET;
+    request.body = Body::empty();
+    request.headers.remove(header::CONTENT_TYPE);
 }
 
 /// The rows, or the fault of a way that leads to none.
@@ -314,6 +335,9 @@ fn arrived(way: Way<'_>) -> Result<(&Rows, Vec<(&'static str, String)>, Option<S
 
 /// Stands before the routes of the root, which belong to no door.
 pub const ROOT_SEGMENT: &str = "*root*";
+
+/// Stands, after `ROOT_SEGMENT`, for every path that belongs to no door.
+pub const ANY_SEGMENT: &str = "*any*";
 
 fn set(headers: &mut HeaderMap, name: &'static str, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {

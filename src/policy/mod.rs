@@ -162,6 +162,17 @@ impl Action for Anyone {
     type Target = ();
 }
 
+/// The action of endpoints for which any token will do.
+pub struct AnyCaller;
+
+impl Action for AnyCaller {
+    const RULE: &'static str = "";
+    const DEFAULT: &'static str = "@";
+    const SCOPES: Scopes = Scopes::Any;
+    const DOC: &'static str = "Anyone with a token.";
+    type Target = ();
+}
+
 /// Something out of the store that nobody has been allowed to see yet.
 pub struct Guarded<T>(T);
 

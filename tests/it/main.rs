@@ -3,3 +3,4 @@
 mod engine;
 mod house;
 mod server_metadata;
+mod versions;

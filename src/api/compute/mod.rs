@@ -1,6 +1,7 @@
 //! Compute's endpoints, one file per resource.
 
 pub mod server_metadata;
+pub mod versions;
 
 use super::endpoint::{Operation, row};
 
@@ -12,4 +13,8 @@ pub const ROWS: &[&dyn Operation] = &[
     row::<server_metadata::ShowItem>(),
     row::<server_metadata::PutItem>(),
     row::<server_metadata::DeleteItem>(),
+    row::<versions::ListVersions>(),
+    row::<versions::Choices>(),
+    row::<versions::ShowDoor>(),
+    row::<versions::ShowVersion>(),
 ];
