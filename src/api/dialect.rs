@@ -34,6 +34,14 @@ pub struct Dialect {
     pub is_cloud_servers: bool,
 }
 
+impl Dialect {
+    /// Whether tokens are looked at by keystonemiddleware, which has a form of 401 of its own. Cloud Servers says it as any
+    /// other fault of its own.
+    pub fn has_keystone_in_front(&self) -> bool {
+        self.api != Api::Identity && !self.is_cloud_servers
+    }
+}
+
 const COMPUTE: Dialect = Dialect {
     api: Api::Compute,
     prefix: "/v2.1",

@@ -79,6 +79,9 @@ impl Fault {
     /// The whole answer, in the form of the API that is spoken at this door.
     pub fn response(&self, dialect: &Dialect) -> Response {
         let (content_type, body) = match dialect.api {
+            _ if self.status == StatusCode::UNAUTHORIZED && dialect.has_keystone_in_front() => {
+                ("application/json", self.as_keystonemiddleware())
+            }
             Api::Compute => ("application/json; charset=UTF-8", self.as_nova()),
             Api::Identity => ("application/json", self.as_keystone()),
             Api::Image => ("text/html; charset=UTF-8", self.as_glance()),
@@ -105,8 +108,15 @@ impl Fault {
         json::to_bytes(&json_object! { name: inner }.into())
     }
 
-    /// `{"error": {"code": 404, "message": "…", "title": "Not Found"}}` (keystone/exception.py); the order of the 401 is
-    /// that of keystonemiddleware.
+    /// A 401 at the doors of other services than Identity is not their own word, but that of keystonemiddleware.
+    fn as_keystonemiddleware(&self) -> Vec<u8> {
+        let error = json_object! {
+            "code": i64::from(self.status.as_u16()), "title": "Unauthorized", "message": self.message.as_str(),
+        };
+        json::to_bytes(&json_object! { "error": error }.into())
+    }
+
+    /// `{"error": {"code": 404, "message": "…", "title": "Not Found"}}` (keystone/exception.py).
     fn as_keystone(&self) -> Vec<u8> {
         let title = self.status.canonical_reason().unwrap_or("Error");
         let error = json_object! {

@@ -32,7 +32,15 @@ impl Store {
     /// # Errors
     /// Where the file cannot be opened, or was written by a newer release.
     pub async fn embedded(directory: &Path) -> Result<Store, StoreError> {
-        let store = Store { engine: Arc::new(sqlite::Sqlite::open(&directory.join("kilonova.db"))?) };
+        Store::on(Arc::new(sqlite::Sqlite::open(&directory.join("kilonova.db"))?)).await
+    }
+
+    /// Keeps everything on this engine, whose schema is brought up to date first.
+    ///
+    /// # Errors
+    /// What the engine could not do, or a schema written by a newer release.
+    pub async fn on(engine: Arc<dyn Engine>) -> Result<Store, StoreError> {
+        let store = Store { engine };
         store.write(migrate::bring_up_to_date).await?;
         Ok(store)
     }

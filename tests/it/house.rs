@@ -13,7 +13,9 @@ use kilonova::identity::token::{self, Scope, Token};
 use kilonova::json::{self, Json};
 use kilonova::model::ids::{ProjectId, RoleId, UserId};
 use kilonova::model::time::Timestamp;
-use kilonova::store::{Tx, identity_admin};
+use kilonova::store::{Store, Tx, identity_admin};
+
+use crate::unsteady::Unsteady;
 
 /// When every house begins: 2026-01-01T00:00:00Z.
 pub const BEGINNING_MICROSECONDS: i64 = 1_767_225_600_000_000;
@@ -39,8 +41,28 @@ impl House {
         House::open(directory, settings, Arc::new(Fake::new()), Arc::new(AtomicI64::new(BEGINNING_MICROSECONDS))).await
     }
 
+    /// A fresh cloud on a store that fails when it is told to.
+    pub async fn unsteady() -> (House, Arc<Unsteady>) {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let settings = settings(directory.path(), |_| {});
+        let engine = Arc::new(Unsteady::open(directory.path()));
+        let store = Store::on(engine.clone()).await.expect("a fresh database opens");
+        let clock = Arc::new(AtomicI64::new(BEGINNING_MICROSECONDS));
+        (House::built(directory, settings, store, Arc::new(Fake::new()), clock).await, engine)
+    }
+
     async fn open(directory: tempfile::TempDir, settings: Settings, driver: Arc<Fake>, clock: Arc<AtomicI64>) -> House {
         let store = crate::engine::store(directory.path()).await;
+        House::built(directory, settings, store, driver, clock).await
+    }
+
+    async fn built(
+        directory: tempfile::TempDir,
+        settings: Settings,
+        store: Store,
+        driver: Arc<Fake>,
+        clock: Arc<AtomicI64>,
+    ) -> House {
         let time = clock.clone();
         let parts = Parts {
             settings,

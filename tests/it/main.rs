@@ -1,6 +1,12 @@
 // Prose tests of the whole API, in process: one binary, one file per resource.
 
+mod conformance;
 mod engine;
+mod floors;
 mod house;
+mod pages;
 mod server_metadata;
+mod stage;
+mod table;
+mod unsteady;
 mod versions;
