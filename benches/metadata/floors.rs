@@ -1,0 +1,150 @@
+//! What the same could cost at the least: an HTTP exchange without anything behind it, and the engine without anything before it.
+
+use std::convert::Infallible;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::service::service_fn;
+use hyper::{Request, Response, body::Incoming};
+use hyper_util::rt::TokioIo;
+
+/// What the bare server answers to everything: the headers of a real answer, and a map of eight items.
+pub const BODY: &str = r#"{"metadata": {"key0": "value-0000000000", "key1": "value-0000000000", "key2": "value-0000000000", "key3": "value-0000000000", "key4": "value-0000000000", "key5": "value-0000000000", "key6": "value-0000000000", "key7": "value-0000000000"}}"#;
+/// The same for one item.
+const ITEM: &str = r#"{"meta": {"key0": "value-0000000000"}}"#;
+
+/// Serves until it is killed; prints its address first.
+pub fn serve_http() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        println!("{}", listener.local_addr().expect("an address"));
+        std::io::stdout().flush().expect("somebody reads");
+        loop {
+            let (stream, _) = listener.accept().await.expect("a connection");
+            stream.set_nodelay(true).expect("TCP has no delay where it is told so");
+            tokio::spawn(async move {
+                // a client that leaves is none of our business
+                let _ = hyper::server::conn::http1::Builder::new()
+                    .serve_connection(TokioIo::new(stream), service_fn(bare))
+                    .await;
+            });
+        }
+    });
+}
+
+async fn bare(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let is_item = request.uri().path().contains("/metadata/");
+    // the body is read, as it must be, and not looked at
+    let _ = request.into_body().collect().await;
+    let id = "req-00000000-0000-4000-8000-000000000000";
+    let response = Response::builder()
+        .header("content-type", "application/json")
+        .header("openstack-api-version", "compute 2.1")
+        .header("x-openstack-nova-api-version", "2.1")
+        .header("vary", "OpenStack-API-Version")
+        .header("vary", "X-OpenStack-Nova-API-Version")
+        .header("x-openstack-request-id", id)
+        .header("x-compute-request-id", id);
+    Ok(response.body(Full::from(if is_item { ITEM } else { BODY })).expect("these headers are headers"))
+}
+
+/// `--floor-engine DIRECTORY ROWS CLIENTS SECONDS`: commits rows in groups, and prints commits of rows per second and processor
+/// microseconds for each.
+pub fn commit_rows(arguments: &[String]) {
+    let [directory, rows, clients, seconds] = arguments else {
+        panic!("--floor-engine DIRECTORY ROWS CLIENTS SECONDS")
+    };
+    let (rows, clients): (u64, u64) = (rows.parse().expect("rows"), clients.parse().expect("clients"));
+    let seconds: f64 = seconds.parse().expect("seconds");
+    let path = PathBuf::from(directory).join("floor.db");
+    let connection = rusqlite::Connection::open(&path).expect("a database");
+    connection.execute_batch("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;").expect("pragmas");
+    fill(&connection, rows);
+    let (queue, waiting) = mpsc::sync_channel::<(u64, mpsc::SyncSender<()>)>(8192);
+    let writer = std::thread::spawn(move || commit_in_groups(&connection, &waiting, rows));
+    let begun = Instant::now();
+    let before = super::machine::cpu_nanoseconds(std::process::id());
+    let deadline = begun + Duration::from_secs_f64(seconds);
+    // clients are light threads here: the engine is measured, not the runtime
+    let threads: Vec<_> = (0..clients)
+        .map(|client| {
+            let queue = queue.clone();
+            let work = move || {
+                let (mut done, mut next) = (0_u64, client << 40);
+                let (reply, answer) = mpsc::sync_channel(1);
+                while Instant::now() < deadline {
+                    queue.send((next, reply.clone())).expect("the writer waits");
+                    answer.recv().expect("the writer answers");
+                    done += 1;
+                    next += 1;
+                }
+                done
+            };
+            std::thread::Builder::new().stack_size(64 * 1024).spawn(work).expect("a thread")
+        })
+        .collect();
+    let done: u64 = threads.into_iter().map(|thread| thread.join().expect("a client does not panic")).sum();
+    let cpu = super::machine::cpu_nanoseconds(std::process::id()) - before;
+    let seconds = begun.elapsed().as_secs_f64();
+    drop(queue);
+    writer.join().expect("the writer ends when nobody waits");
+    println!("{} {}", done as f64 / seconds, cpu as f64 / 1000.0 / done as f64);
+}
+
+fn fill(connection: &rusqlite::Connection, rows: u64) {
+    connection
+        .execute_batch("CREATE TABLE IF NOT EXISTS servers (id TEXT PRIMARY KEY, metadata TEXT NOT NULL, updated_at BIGINT NOT NULL)")
+        .expect("a table");
+    connection.execute_batch("BEGIN").expect("begin");
+    {
+        let mut insert = connection.prepare("INSERT OR IGNORE INTO servers VALUES (?1, ?2, 0)").expect("insert");
+        for row in 0..rows {
+            insert.execute((id(row), map(row))).expect("a row");
+        }
+    }
+    connection.execute_batch("COMMIT").expect("commit");
+}
+
+fn id(row: u64) -> String {
+    format!("{:08x}-0000-4000-8000-{:012x}", (row as u32).wrapping_mul(0x9e37_79b9), row)
+}
+
+fn map(value: u64) -> String {
+    let items: Vec<String> =
+        (0..8).map(|key| format!("\"key{key}\": \"value-{:010}\"", value.wrapping_add(key) % 10_000_000_000)).collect();
+    format!("{{{}}}", items.join(", "))
+}
+
+fn commit_in_groups(
+    connection: &rusqlite::Connection,
+    waiting: &mpsc::Receiver<(u64, mpsc::SyncSender<()>)>,
+    rows: u64,
+) {
+    let mut read = connection.prepare("SELECT metadata FROM servers WHERE id = ?1").expect("select");
+    let mut write =
+        connection.prepare("UPDATE servers SET metadata = ?1, updated_at = ?2 WHERE id = ?3").expect("update");
+    while let Ok(first) = waiting.recv() {
+        let mut batch = vec![first];
+        while batch.len() < 1024
+            && let Ok(next) = waiting.try_recv()
+        {
+            batch.push(next);
+        }
+        connection.execute_batch("BEGIN IMMEDIATE").expect("begin");
+        for (number, _) in &batch {
+            let id = id(number.wrapping_mul(0x9e37_79b9_7f4a_7c15) % rows);
+            let before: String = read.query_row([&id], |row| row.get(0)).expect("the row is there");
+            std::hint::black_box(before.len());
+            write.execute((map(*number), *number as i64, &id)).expect("update");
+        }
+        connection.execute_batch("COMMIT").expect("commit");
+        for (_, reply) in batch {
+            let _ = reply.send(());
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Clients: each has one connection, sends a request, waits for its answer, and sends the next.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// Makes the next request of a client: its bytes, from a number that is never the same twice.
+pub type Requests = Arc<dyn Fn(u64, &mut Vec<u8>) + Send + Sync>;
+
+/// What a load came to.
+#[derive(Debug, Clone, Default)]
+pub struct Measured {
+    /// Answers of status 200 or 204.
+    pub answers: u64,
+    /// Other answers.
+    pub refusals: u64,
+    /// How long it took.
+    pub seconds: f64,
+    /// Of each answer, in microseconds, sorted.
+    pub latencies: Vec<u32>,
+}
+
+impl Measured {
+    /// Answers per second.
+    pub fn rate(&self) -> f64 {
+        self.answers as f64 / self.seconds.max(1e-9)
+    }
+
+    /// The latency below which this part of the answers lies, in milliseconds.
+    pub fn quantile_ms(&self, part: f64) -> f64 {
+        let index = ((self.latencies.len() as f64 * part) as usize).min(self.latencies.len().saturating_sub(1));
+        self.latencies.get(index).map_or(f64::NAN, |microseconds| f64::from(*microseconds) / 1000.0)
+    }
+}
+
+/// Drives a server for so many seconds over so many connections. `per_second` bounds the whole load, for latencies below saturation.
+pub fn drive(
+    address: SocketAddr,
+    connections: usize,
+    seconds: f64,
+    requests: &Requests,
+    per_second: Option<f64>,
+) -> Measured {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let over = Arc::new(AtomicBool::new(false));
+        let begun = Instant::now();
+        let pause = per_second.map(|rate| Duration::from_secs_f64(connections as f64 / rate));
+        let clients: Vec<_> = (0..connections as u64)
+            .map(|client| tokio::spawn(one(address, client, requests.clone(), over.clone(), pause)))
+            .collect();
+        tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
+        over.store(true, Ordering::Relaxed);
+        let seconds = begun.elapsed().as_secs_f64();
+        let mut all = Measured { seconds, ..Measured::default() };
+        for client in clients {
+            let one = client.await.expect("a client does not panic");
+            all.answers += one.answers;
+            all.refusals += one.refusals;
+            all.latencies.extend(one.latencies);
+        }
+        all.latencies.sort_unstable();
+        all
+    })
+}
+
+async fn one(
+    address: SocketAddr,
+    client: u64,
+    requests: Requests,
+    over: Arc<AtomicBool>,
+    pause: Option<Duration>,
+) -> Measured {
+    let mut measured = Measured::default();
+    let mut stream = TcpStream::connect(address).await.expect("the server accepts connections");
+    stream.set_nodelay(true).expect("TCP has no delay where it is told so");
+    let (mut out, mut buffer) = (Vec::new(), Vec::with_capacity(64 * 1024));
+    let mut next = client << 40;
+    while !over.load(Ordering::Relaxed) {
+        out.clear();
+        requests(next, &mut out);
+        next += 1;
+        let sent = Instant::now();
+        stream.write_all(&out).await.expect("the server reads");
+        let status = answer(&mut stream, &mut buffer).await;
+        let latency = sent.elapsed();
+        measured.latencies.push(u32::try_from(latency.as_micros()).unwrap_or(u32::MAX));
+        if matches!(status, 200 | 204) {
+            measured.answers += 1
+        } else {
+            measured.refusals += 1
+        }
+        if let Some(pause) = pause {
+            tokio::time::sleep(pause.saturating_sub(latency)).await;
+        }
+    }
+    measured
+}
+
+/// Reads one answer to its end; gives its status.
+async fn answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> u16 {
+    buffer.clear();
+    loop {
+        let read = stream.read_buf(buffer).await.expect("the server answers");
+        assert!(read > 0, "the server closed a connection");
+        let Some(end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
+        let head = std::str::from_utf8(&buffer[..end]).expect("a head is text");
+        let status = head.get(9..12).and_then(|text| text.parse().ok()).expect("a status line");
+        let length = head.lines().find_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
+        });
+        let missing = (end + 4 + length.unwrap_or(0)).saturating_sub(buffer.len());
+        if missing > 0 {
+            let from = buffer.len();
+            buffer.resize(from + missing, 0);
+            stream.read_exact(&mut buffer[from..]).await.expect("the server finishes its answer");
+        }
+        return status;
+    }
+}

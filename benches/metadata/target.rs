@@ -1,0 +1,180 @@
+//! The server under load: the release binary on a fresh directory, filled with servers and images; or any other that speaks the API.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use kilonova::json::{self, Json};
+
+use super::machine::Syncs;
+
+/// Where the load goes, and about what.
+pub struct Target {
+    /// Its address.
+    pub address: SocketAddr,
+    /// A token of a member.
+    pub token: String,
+    /// Servers with eight items each (`key0` … `key7`).
+    pub servers: Vec<String>,
+    /// Images with the same.
+    pub images: Vec<String>,
+    /// The process, where it is on this machine and ours.
+    pub pid: Option<u32>,
+    /// Its syncs.
+    pub syncs: Option<Syncs>,
+    child: Option<Child>,
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            // it may have ended already
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+impl Target {
+    /// Somebody else's server.
+    pub fn elsewhere(url: &str, token: &str, server: &str, image: &str) -> Target {
+        let authority = url.trim_start_matches("http://").trim_end_matches('/');
+        let address = authority.to_socket_addrs().expect("HOST:PORT").next().expect("an address");
+        let one = |id: &str| vec![id.to_owned()];
+        let (servers, images) = (one(server), one(image));
+        Target { address, token: token.to_owned(), servers, images, pid: None, syncs: None, child: None }
+    }
+
+    /// The release binary on a directory, filled first.
+    pub fn fresh(directory: &Path, servers: u64, images: u64) -> Target {
+        let first = start(directory, None);
+        let (server, image) = first.seed();
+        drop(first);
+        fill(directory, &server, &image, servers, images);
+        let mut target = start(directory, Syncs::new(directory));
+        target.servers = copies(&server, servers);
+        target.images = copies(&image, images);
+        target
+    }
+
+    /// A server and an image of the member's, made through the API.
+    fn seed(&self) -> (String, String) {
+        let items: Vec<String> = (0..8).map(|key| format!("\"key{key}\": \"value-0000000000\"")).collect();
+        let items = items.join(", ");
+        let image = self.call(
+            "POST",
+            "/image/v2/images",
+            &format!("{{\"name\": \"bench\", {items}, \"disk_format\": \"raw\", \"container_format\": \"bare\"}}"),
+        );
+        let image = image.get("id").and_then(Json::as_str).expect("an image was made").to_owned();
+        let public = self.call("GET", "/image/v2/images?visibility=public", "");
+        let bootable =
+            public.get("images").and_then(|images| images.as_array()?.first()?.get("id")?.as_str().map(str::to_owned));
+        let bootable = bootable.expect("the first start makes a public image");
+        let body = format!(
+            "{{\"server\": {{\"name\": \"bench\", \"imageRef\": \"{bootable}\", \"flavorRef\": \"1\", \"metadata\": {{{items}}}}}}}"
+        );
+        let server = self.call("POST", "/v2.1/servers", &body);
+        let server =
+            server.get("server").and_then(|server| server.get("id")?.as_str()).expect("a server was made").to_owned();
+        loop {
+            let shown = self.call("GET", &format!("/v2.1/servers/{server}"), "");
+            let status = shown.get("server").and_then(|server| server.get("status")?.as_str()).expect("a status");
+            if status == "ACTIVE" {
+                return (server, image);
+            }
+            assert_ne!(status, "ERROR", "the server to copy failed");
+            std::thread::yield_now();
+        }
+    }
+
+    fn call(&self, method: &str, path: &str, body: &str) -> Json {
+        let (status, _, answer) = exchange(self.address, method, path, Some(&self.token), body);
+        assert!((200..300).contains(&status), "{method} {path}: {status} {}", String::from_utf8_lossy(&answer));
+        json::parse(&answer).unwrap_or(Json::Null)
+    }
+}
+
+/// Starts the binary and logs in as `demo`.
+fn start(directory: &Path, syncs: Option<Syncs>) -> Target {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kilonova"));
+    command.args(["serve", "--listen", "127.0.0.1:0", "--log-level", "warn", "--data-dir"]).arg(directory.join("data"));
+    if let Some(syncs) = &syncs {
+        syncs.watch(&mut command);
+    }
+    let mut child = command.stdout(Stdio::piped()).spawn().expect("the binary starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("it has a standard output")).lines();
+    let line = lines.next().expect("it says that it is ready").expect("in text");
+    let url = line.rsplit("http://").next().expect("an address").trim().to_owned();
+    let address = url.parse().expect("HOST:PORT");
+    // whatever else it prints is read, so that it never waits for us
+    std::thread::spawn(move || lines.for_each(drop));
+    let token = log_in(address, &directory.join("data/clouds.yaml"));
+    let pid = Some(child.id());
+    Target { address, token, servers: Vec::new(), images: Vec::new(), pid, syncs, child: Some(child) }
+}
+
+fn log_in(address: SocketAddr, clouds: &Path) -> String {
+    let text = std::fs::read_to_string(clouds).expect("the first start writes clouds.yaml");
+    let demo = text.split("username: demo").nth(1).expect("demo is in it");
+    let password =
+        demo.split("password: ").nth(1).and_then(|rest| rest.lines().next()).expect("with a password").trim();
+    let body = format!(
+        "{{\"auth\": {{\"identity\": {{\"methods\": [\"password\"], \"password\": {{\"user\": {{\"name\": \"demo\", \"domain\": {{\"id\": \"default\"}}, \
+         \"password\": \"{password}\"}}}}}}, \"scope\": {{\"project\": {{\"name\": \"demo\", \"domain\": {{\"id\": \"default\"}}}}}}}}}}"
+    );
+    let (status, head, _) = exchange(address, "POST", "/identity/v3/auth/tokens", None, &body);
+    assert_eq!(status, 201, "demo can log in");
+    let token = head.lines().find_map(|line| {
+        line.to_ascii_lowercase().starts_with("x-subject-token:").then(|| line[16..].trim().to_owned())
+    });
+    token.expect("a token is in a header")
+}
+
+/// One request on a connection of its own: status, head, body.
+fn exchange(address: SocketAddr, method: &str, path: &str, token: Option<&str>, body: &str) -> (u16, String, Vec<u8>) {
+    let mut stream = TcpStream::connect(address).expect("the server accepts connections");
+    let token = token.map(|token| format!("X-Auth-Token: {token}\r\n")).unwrap_or_default();
+    let length = body.len();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\n{token}Content-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    )
+    .expect("the server reads");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("the server answers");
+    let end = answer.windows(4).position(|window| window == b"\r\n\r\n").expect("a head");
+    let head = String::from_utf8_lossy(&answer[..end]).into_owned();
+    let status = head.get(9..12).and_then(|text| text.parse().ok()).expect("a status");
+    (status, head, answer.split_off(end + 4))
+}
+
+/// Copies a row many times, straight in the database of a server that is stopped.
+fn fill(directory: &Path, server: &str, image: &str, servers: u64, images: u64) {
+    let connection = rusqlite::Connection::open(directory.join("data/kilonova.db")).expect("the database");
+    for (table, id, count) in [("servers", server, servers), ("images", image, images)] {
+        let mut columns: Vec<String> = Vec::new();
+        let mut info = connection.prepare(&format!("PRAGMA table_info({table})")).expect("pragma");
+        let mut rows = info.query([]).expect("columns");
+        while let Some(row) = rows.next().expect("a column") {
+            columns.push(row.get(1).expect("its name"));
+        }
+        let others: Vec<&str> = columns.iter().map(String::as_str).filter(|name| *name != "id").collect();
+        let others = others.join(", ");
+        connection.execute_batch("BEGIN").expect("begin");
+        let sql = format!("INSERT INTO {table} (id, {others}) SELECT ?1, {others} FROM {table} WHERE id = ?2");
+        let mut insert = connection.prepare(&sql).expect("insert");
+        for copy in copies(id, count).iter().skip(1) {
+            insert.execute((copy, id)).expect("a copy");
+        }
+        drop(insert);
+        connection.execute_batch("COMMIT").expect("commit");
+    }
+}
+
+/// The ids of a row and of its copies.
+fn copies(id: &str, count: u64) -> Vec<String> {
+    let copy = |number: u64| format!("{:08x}-0000-4000-8000-{number:012x}", (number as u32).wrapping_mul(0x9e37_79b9));
+    std::iter::once(id.to_owned()).chain((1..count).map(copy)).collect()
+}
