@@ -1,4 +1,5 @@
--- Images and with whom they are shared. Properties are one ordered JSON object in the image's row.
+-- Images and with whom they are shared. Properties are one ordered JSON object, tags one JSON array in the image's row. `blob` is
+-- the key of the data, or of the upload under way while the image is `saving`.
 CREATE TABLE images (
     id TEXT PRIMARY KEY,
     owner TEXT NOT NULL,
@@ -22,6 +23,8 @@ CREATE TABLE images (
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL
 );
+
+CREATE INDEX images_by_age ON images (created_at, id);
 
 CREATE INDEX images_by_owner ON images (owner, created_at, id);
 

@@ -6,6 +6,7 @@ pub mod compute;
 pub mod dialect;
 pub mod endpoint;
 pub mod fault;
+pub mod image;
 pub mod message;
 pub mod query;
 pub mod router;
@@ -254,7 +255,7 @@ impl Visit<'_> {
             Refused::Forbidden(rule) if call.dialect.api == Api::Compute => {
                 Fault::forbidden(format!("Policy doesn't allow {rule} to be performed."))
             }
-            Refused::Forbidden(_) => Fault::forbidden("You are not authorized to complete this action."),
+            Refused::Forbidden(rule) => Fault::forbidden(format!("You are not authorized to complete {rule} action.")),
             Refused::Hidden => Fault::not_found("The resource could not be found."),
             Refused::Ask(asked) => {
                 let url = &asked.question.url;

@@ -4,6 +4,7 @@
 pub mod disk_config;
 pub mod flavor;
 pub mod ids;
+pub mod image;
 pub mod metadata;
 pub mod moment;
 pub mod server;

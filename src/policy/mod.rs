@@ -142,6 +142,8 @@ pub trait Action: Send + Sync + 'static {
     const DEPRECATED: Option<&'static str> = None;
     /// Which tokens the rule is for.
     const SCOPES: Scopes = Scopes::Project;
+    /// Whether whoever is refused does not learn that the target is there: Glance's `get_image`.
+    const HIDES: bool = false;
     /// One sentence for the sample policy file.
     const DOC: &'static str;
     /// Whether it needs no token at all. With an empty `RULE` and without this, every caller may.
@@ -280,7 +282,7 @@ impl Policy {
         if self.permits::<A>(who, &it.0, verdicts)? {
             return Ok(Allowed { target: it.0, action: PhantomData });
         }
-        Err(Refused::Forbidden(A::RULE))
+        Err(if A::HIDES { Refused::Hidden } else { Refused::Forbidden(A::RULE) })
     }
 
     /// Whether the rule of `A` says yes about something that is already open: for fields and options with a rule of their own.

@@ -5,6 +5,7 @@ pub mod engine;
 pub mod flavors;
 pub mod identity;
 pub mod identity_admin;
+pub mod images;
 pub mod items;
 pub mod migrate;
 pub mod postgres;

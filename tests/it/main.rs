@@ -4,6 +4,7 @@ mod conformance;
 mod engine;
 mod floors;
 mod house;
+mod image_metadata;
 mod pages;
 mod server_metadata;
 mod stage;

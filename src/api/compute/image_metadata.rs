@@ -1,0 +1,185 @@
+//! The metadata of images through Compute, up to 2.38: six operations on the properties that the Image API shows. There is no
+//! rule of Compute's for them: who may know of the image may ask, and who may modify it may change it.
+
+use http::StatusCode;
+
+use super::server_metadata::{MetaItem, MetadataMap};
+use crate::api::call::Call;
+use crate::api::endpoint::{Endpoint, Error, Gives, QueryRule, Reply, Route, Rule, delete, get, post, put};
+use crate::api::image::policy::{GetImage, ModifyImage};
+use crate::api::version::Versions;
+use crate::compute::limits::{self, Limit};
+use crate::image::Error as ImageError;
+use crate::image::metadata::{self, Change};
+use crate::json::{self, Json, Object};
+use crate::json_object;
+use crate::model::image::{Image, Properties, Property};
+use crate::policy::Allowed;
+use crate::store::{Tx, images};
+
+const COLLECTION: &str = "/images/{image_id}/metadata";
+const ITEM: &str = "/images/{image_id}/metadata/{key}";
+const UP_TO_2_38: Versions = Versions::between(1, 38);
+const MODIFY: &[Rule] = &[Rule::of::<ModifyImage>()];
+
+/// Shows all metadata of an image.
+pub struct List;
+
+impl Endpoint for List {
+    const ROUTE: Route = get(COLLECTION);
+    const VERSIONS: Versions = UP_TO_2_38;
+    const QUERY: QueryRule = QueryRule::Ignored;
+    const DOC: &'static str =
+        "Lists all metadata of an image: its properties, without the fields that every image has.";
+    type Action = GetImage;
+    type Takes = ();
+    type Gives = ImageMetadata;
+
+    fn run(_: &mut dyn Tx, image: Allowed<GetImage>, _: &Call, (): &()) -> Result<ImageMetadata, Error> {
+        Ok(ImageMetadata(image.into_target().properties))
+    }
+}
+
+/// Adds or changes items.
+pub struct Merge;
+
+impl Endpoint for Merge {
+    const ROUTE: Route = post(COLLECTION);
+    const VERSIONS: Versions = UP_TO_2_38;
+    const MORE_RULES: &'static [Rule] = MODIFY;
+    const DOC: &'static str = "Adds the items of the request to the image's metadata; items whose keys are there already are \
+        replaced in place, all others stay. Answers the complete metadata.";
+    type Action = GetImage;
+    type Takes = MetadataMap;
+    type Gives = ImageMetadata;
+
+    fn run(tx: &mut dyn Tx, image: Allowed<GetImage>, call: &Call, body: &MetadataMap) -> Result<ImageMetadata, Error> {
+        let change = metadata::merge(&image, &body.0, limit(tx, call)?)?;
+        Ok(ImageMetadata(apply(tx, &image, call, change)?))
+    }
+}
+
+/// Replaces everything.
+pub struct Replace;
+
+impl Endpoint for Replace {
+    const ROUTE: Route = put(COLLECTION);
+    const VERSIONS: Versions = UP_TO_2_38;
+    const MORE_RULES: &'static [Rule] = MODIFY;
+    const DOC: &'static str = "Replaces all metadata of the image by that of the request: what is not in it is removed. Answers \
+        what was asked for.";
+    type Action = GetImage;
+    type Takes = MetadataMap;
+    type Gives = MetadataMap;
+
+    fn run(tx: &mut dyn Tx, image: Allowed<GetImage>, call: &Call, body: &MetadataMap) -> Result<MetadataMap, Error> {
+        let change = metadata::replace(&image, &body.0, limit(tx, call)?)?;
+        apply(tx, &image, call, change)?;
+        Ok(MetadataMap(body.0.clone()))
+    }
+}
+
+/// Shows one item.
+pub struct ShowItem;
+
+impl Endpoint for ShowItem {
+    const ROUTE: Route = get(ITEM);
+    const VERSIONS: Versions = UP_TO_2_38;
+    const QUERY: QueryRule = QueryRule::Ignored;
+    const DOC: &'static str = "Shows one metadata item of an image, by key.";
+    type Action = GetImage;
+    type Takes = ();
+    type Gives = Json;
+
+    fn run(_: &mut dyn Tx, image: Allowed<GetImage>, call: &Call, (): &()) -> Result<Json, Error> {
+        let found = image.properties.iter().find(|property| property.name == call.part("key"));
+        let item = found.map(shown).ok_or(ImageError::MetadataItemNotFound)?;
+        Ok(json_object! { "meta": Object::from_iter([item]) }.into())
+    }
+}
+
+/// Creates or replaces one item.
+pub struct PutItem;
+
+impl Endpoint for PutItem {
+    const ROUTE: Route = put(ITEM);
+    const VERSIONS: Versions = UP_TO_2_38;
+    const MORE_RULES: &'static [Rule] = MODIFY;
+    const DOC: &'static str = "Creates the item if the image has none under this key; replaces it otherwise. The key in the \
+        body must be the key in the URL.";
+    type Action = GetImage;
+    type Takes = MetaItem;
+    type Gives = MetaItem;
+
+    /// Unlike for servers, a mismatch is told before anybody looks for the image.
+    fn before(call: &Call, body: &MetaItem) -> Result<(), Error> {
+        if body.0.key.as_str() == call.part("key") { Ok(()) } else { Err(ImageError::UriMismatch.into()) }
+    }
+
+    fn run(tx: &mut dyn Tx, image: Allowed<GetImage>, call: &Call, body: &MetaItem) -> Result<MetaItem, Error> {
+        let items = [body.0.clone()].into_iter().collect();
+        let change = metadata::merge(&image, &items, limit(tx, call)?)?;
+        apply(tx, &image, call, change)?;
+        Ok(MetaItem(body.0.clone()))
+    }
+}
+
+/// Deletes one item.
+pub struct DeleteItem;
+
+impl Endpoint for DeleteItem {
+    const ROUTE: Route = delete(ITEM);
+    const VERSIONS: Versions = UP_TO_2_38;
+    const MORE_RULES: &'static [Rule] = MODIFY;
+    const OK: StatusCode = StatusCode::NO_CONTENT;
+    const DOC: &'static str = "Deletes one metadata item of an image, by key.";
+    type Action = GetImage;
+    type Takes = ();
+    type Gives = ();
+
+    fn run(tx: &mut dyn Tx, image: Allowed<GetImage>, call: &Call, (): &()) -> Result<(), Error> {
+        let change = metadata::without(&image, call.part("key"))?;
+        apply(tx, &image, call, change).map(|_| ())
+    }
+}
+
+/// The caller's quota, not the image's owner's (metadata.md §2.6).
+fn limit(tx: &mut dyn Tx, call: &Call) -> Result<Limit, Error> {
+    Ok(limits::metadata_items(tx, &call.cloud.quota_defaults(), call.project()?, &call.who()?.user_id)?)
+}
+
+/// Writes a change that the caller may make; gives the properties afterwards. What changes nothing needs no permission: Nova then
+/// has nothing to tell Glance.
+fn apply(tx: &mut dyn Tx, image: &Image, call: &Call, change: Change) -> Result<Properties, Error> {
+    if change.changes {
+        if change.is_refused || !call.may::<ModifyImage>(image)? {
+            return Err(ImageError::NotAuthorized(image.id).into());
+        }
+        images::save_properties(tx, image.id, &change.after, call.now)?;
+    }
+    Ok(change.after)
+}
+
+/// `{"metadata": {…}}`.
+pub struct ImageMetadata(pub Properties);
+
+impl Gives for ImageMetadata {
+    fn into_reply(self, _: &Call) -> Reply {
+        Reply::json(&json_object! { "metadata": shown_all(&self.0) }.into())
+    }
+}
+
+/// All properties as Compute shows them.
+pub fn shown_all(properties: &Properties) -> Object {
+    properties.iter().map(shown).collect()
+}
+
+/// Two properties hold JSON, which Nova unpacks (nova/image/glance.py `_CONVERT_PROPS`).
+fn shown(property: &Property) -> (String, Json) {
+    let unpacked = match (property.name.as_str(), &property.value) {
+        ("block_device_mapping" | "mappings", Some(text)) => json::parse(text.as_bytes()).ok(),
+        _ => None,
+    };
+    let plain = || property.value.as_ref().map_or(Json::Null, Json::from);
+    (property.name.clone(), unpacked.unwrap_or_else(plain))
+}
