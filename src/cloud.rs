@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::api::call::Call;
 use crate::api::endpoint::Error;
@@ -22,7 +23,7 @@ use crate::identity::token::TokenKeys;
 use crate::model::moment::Moment;
 use crate::model::time::Timestamp;
 use crate::policy::file::LiveRules;
-use crate::policy::remote::Remote;
+use crate::policy::remote::{ContentType, Remote, RemoteSettings};
 use crate::policy::rules::Rules;
 use crate::policy::{Asked, Caller};
 use crate::store::{Effect, Store, Tx};
@@ -95,7 +96,7 @@ impl Cloud {
             router: Router::new(table::all()),
             work: tokio::sync::Notify::new(),
             rules: table::live_rules(directory, &settings).map_err(|error| text(&error))?,
-            remote: Remote::new(&crate::policy::remote::RemoteSettings::default()).map_err(|error| text(&error))?,
+            remote: Remote::new(&remote_settings(&settings)?).map_err(|error| text(&error))?,
             settings,
             store,
             driver,
@@ -237,6 +238,23 @@ impl Cloud {
             Fault::defect()
         })
     }
+}
+
+/// How rules ask other servers, as the policy room wants it.
+fn remote_settings(settings: &Settings) -> Result<RemoteSettings, String> {
+    let given = &settings.policy_remote;
+    let client_files = match (&given.client_certificate_file, &given.client_key_file) {
+        (Some(certificate), Some(key)) => Some((certificate.clone(), key.clone())),
+        (None, None) => None,
+        _ => return Err("policy_remote.client_certificate_file and policy_remote.client_key_file go together".into()),
+    };
+    Ok(RemoteSettings {
+        content_type: if given.content_type == "application/json" { ContentType::Json } else { ContentType::Form },
+        timeout: Duration::from_secs(given.timeout_seconds),
+        verify_server: given.verify_server,
+        ca_file: given.ca_file.clone(),
+        client_files,
+    })
 }
 
 /// Why a token was not taken.

@@ -2,6 +2,7 @@
 //! The settings themselves stand in `table.rs`. What a setting does is not known here.
 
 mod given;
+mod rate;
 mod table;
 
 use std::fmt;
@@ -10,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 use given::{Given, from_file};
 pub use given::{Origin, Sources};
+pub use rate::{RateLimit, RateUnit};
+pub(crate) use table::distance;
 pub use table::{Setting, TABLE, flags};
 
 /// Every setting, in its own type. Made by [`load`] only, so a value in here is one that the table allows.
@@ -59,6 +62,8 @@ pub struct Settings {
     pub policy_default_rule: String,
     /// Whether the deprecated defaults of rules are out of force.
     pub enforce_new_defaults: bool,
+    /// How other servers are asked by policy rules.
+    pub policy_remote: PolicyRemote,
     /// The most items one page of a list may have.
     pub max_limit: u32,
     /// Default quotas, OpenStack's.
@@ -97,8 +102,25 @@ pub struct Quota {
 pub struct CloudServers {
     /// Metadata items of one server or image; -1 is unlimited.
     pub metadata_items: i64,
-    /// Whether rate limits are kept.
-    pub rate_limits: bool,
+    /// How often a project may ask what; none is no limit.
+    pub rate_limits: Vec<RateLimit>,
+}
+
+/// How `http:` and `https:` checks of a policy are asked: the `remote_…` options of oslo.policy.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PolicyRemote {
+    /// `application/x-www-form-urlencoded` or `application/json`.
+    pub content_type: String,
+    /// How long an answer may take.
+    pub timeout_seconds: u64,
+    /// Whether the certificate of the server asked must be good.
+    pub verify_server: bool,
+    /// Who may have signed it.
+    pub ca_file: Option<PathBuf>,
+    /// Our own certificate.
+    pub client_certificate_file: Option<PathBuf>,
+    /// Its key.
+    pub client_key_file: Option<PathBuf>,
 }
 
 /// Which database keeps the state.

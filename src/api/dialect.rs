@@ -13,6 +13,21 @@ pub enum Api {
     Network,
 }
 
+impl Api {
+    /// All of them, in the order in which documents show them.
+    pub const ALL: [Api; 4] = [Api::Compute, Api::Identity, Api::Image, Api::Network];
+
+    /// What people call it.
+    pub fn title(self) -> &'static str {
+        match self {
+            Api::Compute => "Compute",
+            Api::Identity => "Identity",
+            Api::Image => "Image",
+            Api::Network => "Network",
+        }
+    }
+}
+
 /// How a door behaves.
 #[derive(Debug)]
 pub struct Dialect {

@@ -1,13 +1,16 @@
 //! The list of all endpoints. It is the router, the manual, the sample policy and the exhaustive tests.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::compute;
 use super::dialect::Api;
-use super::endpoint::{Operation, Rule};
+use super::endpoint::{Operation, Route, Rule};
 use crate::config::Settings;
-use crate::policy::file::{FileError, LiveRules, PolicyFiles};
+use crate::policy::Scopes;
+use crate::policy::file::{FileError, LiveRules, Overrides, PolicyFiles};
 use crate::policy::rules::{Deprecated, RuleDefault, Rules, Settings as RuleSettings};
+use crate::policy::sample::sample;
 
 /// Every row, with the API it belongs to.
 pub fn all() -> Vec<(Api, &'static dyn Operation)> {
@@ -15,19 +18,43 @@ pub fn all() -> Vec<(Api, &'static dyn Operation)> {
     [rows(Api::Compute, compute::ROWS)].concat()
 }
 
-/// The rules that others are made of (nova/policies/base.py): name, check.
-const BASE_RULES: &[(&str, &str)] = &[
-    ("context_is_admin", "role:admin"),
-    ("admin_or_owner", "is_admin:True or project_id:%(project_id)s"),
-    ("admin_api", "is_admin:True"),
-    ("project_manager_api", "role:manager and project_id:%(project_id)s"),
-    ("project_member_api", "role:member and project_id:%(project_id)s"),
-    ("project_reader_api", "role:reader and project_id:%(project_id)s"),
-    ("project_manager_or_admin", "rule:project_manager_api or rule:context_is_admin"),
-    ("project_member_or_admin", "rule:project_member_api or rule:context_is_admin"),
-    ("project_reader_or_admin", "rule:project_reader_api or rule:context_is_admin"),
-    ("service_api", "role:service"),
-    ("service_or_admin", "rule:service_api or rule:context_is_admin"),
+/// The rules that others are made of (nova/policies/base.py): name, check, what it is for.
+const BASE_RULES: &[(&str, &str, &str)] = &[
+    (
+        "context_is_admin",
+        "role:admin",
+        "Who counts as an administrator: sees every project, and is not stopped by locks.",
+    ),
+    (
+        "admin_or_owner",
+        "is_admin:True or project_id:%(project_id)s",
+        "The old default of most rules: administrators, and every role of the project.",
+    ),
+    ("admin_api", "is_admin:True", "The old default of rules for administrators."),
+    ("project_manager_api", "role:manager and project_id:%(project_id)s", "Managers of the project."),
+    ("project_member_api", "role:member and project_id:%(project_id)s", "Members of the project."),
+    ("project_reader_api", "role:reader and project_id:%(project_id)s", "Readers of the project."),
+    (
+        "project_manager_or_admin",
+        "rule:project_manager_api or rule:context_is_admin",
+        "The default for managing what belongs to a project.",
+    ),
+    (
+        "project_member_or_admin",
+        "rule:project_member_api or rule:context_is_admin",
+        "The default for changing what belongs to a project.",
+    ),
+    (
+        "project_reader_or_admin",
+        "rule:project_reader_api or rule:context_is_admin",
+        "The default for reading what belongs to a project.",
+    ),
+    ("service_api", "role:service", "Other services of the cloud."),
+    (
+        "service_or_admin",
+        "rule:service_api or rule:context_is_admin",
+        "The default for what services do to each other.",
+    ),
 ];
 
 /// Every rule that an endpoint or one of its fields asks, once, by name.
@@ -39,31 +66,128 @@ pub fn rules() -> Vec<Rule> {
     rules
 }
 
-/// The rules in force: the policy files over the defaults of the table.
-///
-/// # Errors
-/// Where a policy file cannot be read, with its name and line.
-pub fn live_rules(directory: &Path, settings: &Settings) -> Result<LiveRules, FileError> {
-    let files = PolicyFiles {
-        policy_file: settings.policy_file.clone().unwrap_or_else(|| directory.join("policy.yaml")),
-        policy_dirs: settings.policy_dirs.clone(),
+/// Where the policy files are: those of the settings, else those of the data directory.
+pub fn policy_files(directory: &Path, settings: &Settings) -> PolicyFiles {
+    let of_settings = settings.policy_file.clone();
+    let policy_dirs = match settings.policy_dirs.as_slice() {
+        [] => vec![directory.join("policy.d")],
+        given => given.to_vec(),
     };
+    PolicyFiles {
+        // oslo.policy falls back to the older name too, and only from the default one
+        fallback_file: of_settings.is_none().then(|| directory.join("policy.json")),
+        policy_file: of_settings.unwrap_or_else(|| directory.join("policy.yaml")),
+        policy_dirs,
+    }
+}
+
+/// What files say, joined with the defaults of the table.
+pub fn joined(overrides: Overrides, settings: &Settings) -> Rules {
     let meaning = RuleSettings {
         default_rule: settings.policy_default_rule.clone(),
         enforce_new_defaults: settings.enforce_new_defaults,
     };
-    LiveRules::load(files, move |overrides| Rules::new(overrides, &defaults(), &meaning))
+    Rules::new(overrides, &defaults(), &meaning)
 }
 
-/// The defaults of the table, as the policy room wants them.
-pub fn defaults() -> Vec<RuleDefault<'static>> {
-    let base = BASE_RULES.iter().map(|(name, check)| RuleDefault { name, check, ..RuleDefault::default() });
-    let of_rows = rules().into_iter().map(|rule| RuleDefault {
+/// The rules in force: the policy files over the defaults of the table. What is odd about them is logged, at every reload too.
+///
+/// # Errors
+/// Where a policy file cannot be read, with its name and line.
+pub fn live_rules(directory: &Path, settings: &Settings) -> Result<LiveRules, FileError> {
+    let (files, settings) = (policy_files(directory, settings), settings.clone());
+    LiveRules::load(files, move |overrides| {
+        let rules = joined(overrides, &settings);
+        for problem in rules.problems() {
+            tracing::warn!(rule = problem.rule, "policy: {}", problem.sentence);
+        }
+        rules
+    })
+}
+
+/// The rules that no row asks itself, but others refer to.
+pub fn base_defaults() -> Vec<RuleDefault<'static>> {
+    let rules = BASE_RULES.iter();
+    rules.map(|(name, check, description)| RuleDefault { name, check, description, ..RuleDefault::default() }).collect()
+}
+
+/// The defaults of the rows of one API, with the operations each rule guards.
+pub fn defaults_of(api: Api) -> Vec<RuleDefault<'static>> {
+    let mut found: BTreeMap<&'static str, RuleDefault<'static>> = BTreeMap::new();
+    for (_, row) in all().into_iter().filter(|(known, _)| *known == api) {
+        let operation = operation_of(row.route());
+        for rule in [&[row.rule()], row.more_rules()].concat().into_iter().filter(|rule| !rule.name.is_empty()) {
+            let default = found.entry(rule.name).or_insert_with(|| default_of(&rule));
+            if !default.operations.contains(&operation) {
+                default.operations.push(operation.clone());
+            }
+        }
+    }
+    found.into_values().collect()
+}
+
+fn default_of(rule: &Rule) -> RuleDefault<'static> {
+    RuleDefault {
         name: rule.name,
         check: rule.default,
-        deprecated: rule.deprecated.map(|check| Deprecated { name: rule.name, check, reason: "", since: "" }),
+        deprecated: rule.deprecated.map(|check| Deprecated { name: rule.name, check, reason: DEPRECATED, since: "" }),
         description: rule.doc,
-        ..RuleDefault::default()
-    });
-    base.chain(of_rows).collect()
+        operations: Vec::new(),
+        scopes: match rule.scopes {
+            Scopes::Project => &["project"],
+            Scopes::Any => &[],
+        },
+    }
 }
+
+const DEPRECATED: &str = "The old default also counts where enforce_new_defaults is false.";
+
+/// A row as the sample shows it: method, path, and in brackets the action.
+fn operation_of(route: &'static Route) -> (&'static str, String) {
+    let path = match route.action {
+        Some(action) => format!("{} ({action})", route.path),
+        None => route.path.to_owned(),
+    };
+    (route.method.as_str(), path)
+}
+
+/// The defaults of the whole table, as the policy room wants them.
+pub fn defaults() -> Vec<RuleDefault<'static>> {
+    let mut defaults = base_defaults();
+    for api in Api::ALL {
+        let known: Vec<&str> = defaults.iter().map(|default| default.name).collect();
+        let new: Vec<_> = defaults_of(api).into_iter().filter(|default| !known.contains(&default.name)).collect();
+        defaults.extend(new);
+    }
+    defaults
+}
+
+/// The sample policy file: every rule, what it is for and what it guards, group by group, all commented out.
+pub fn sample_policy() -> String {
+    let mut out = String::from(SAMPLE_HEAD);
+    let mut group = |title: &str, defaults: &[RuleDefault<'_>]| {
+        if !defaults.is_empty() {
+            out.push_str(&format!("# ---- {title} ----\n\n{}", sample(defaults)));
+        }
+    };
+    group("Rules that others are made of", &base_defaults());
+    for api in Api::ALL {
+        group(api.title(), &defaults_of(api));
+    }
+    out
+}
+
+const SAMPLE_HEAD: &str = "\
+# Who may do what. Every rule stands here with its default, commented out.
+# To change one, take away its `#` and write another check. Kilonova reads
+# this file from DATA_DIR/policy.yaml, then every file of DATA_DIR/policy.d,
+# and again whenever one changes. After a change:
+#
+#   kilonova policy check
+#   kilonova policy explain RULE --role member
+#
+# Checks: role:NAME, rule:NAME, project_id:%(project_id)s (the caller's
+# project is the target's), \"@\" or \"\" (everybody), \"!\" (nobody),
+# http://HOST/PATH (ask another server); joined by and, or, not and ().
+
+";

@@ -1,6 +1,7 @@
 //! The command line: which commands there are, what their help says. What each does is in a file of its own.
 
 mod config;
+mod policy;
 mod serve;
 mod settings;
 mod start;
@@ -30,6 +31,8 @@ enum Command {
     Serve(serve::Serve),
     /// Explain, show or check the settings.
     Config(config::Config),
+    /// Write down, check or explain the rules of who may do what.
+    Policy(policy::Policy),
     /// Say which version this is.
     Version,
 }
@@ -43,6 +46,7 @@ impl Cli {
         match self.command {
             Command::Serve(serve) => serve.run(),
             Command::Config(config) => config.run(),
+            Command::Policy(policy) => policy.run(),
             Command::Version => version::run(),
         }
     }

@@ -131,6 +131,18 @@ impl Given {
     }
 }
 
+impl Given {
+    /// A value that is a list of phrases: one text or an array in a file, separated by commas elsewhere.
+    pub(super) fn items(&self) -> Option<Vec<String>> {
+        match self {
+            Given::Text(text) | Given::Toml(toml::Value::String(text)) => {
+                Some(text.split(',').map(|item| item.trim().to_owned()).collect())
+            }
+            Given::Toml(value) => value.as_array()?.iter().map(|item| Some(item.as_str()?.to_owned())).collect(),
+        }
+    }
+}
+
 /// Text with its password masked, where it is a URL or the like. The last `@` ends the password, so that one with an
 /// unescaped `@`, `/` or `?` in it is masked too; a password among the parameters takes all that follows with it.
 pub(super) fn without_password(text: &str) -> String {

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use super::given::Given;
-use super::{CloudServers, Database, LogFormat, LogLevel, Quota, Settings};
+use super::rate::{self, RateLimit};
+use super::{CloudServers, Database, LogFormat, LogLevel, PolicyRemote, Quota, Settings};
 
 /// One setting.
 #[derive(Debug)]
@@ -36,6 +37,8 @@ enum Kind {
     Count(RangeInclusive<u32>, fn(&mut Settings) -> &mut u32),
     Quota(fn(&mut Settings) -> &mut i64),
     YesNo(fn(&mut Settings) -> &mut bool),
+    Word(&'static [&'static str], fn(&mut Settings) -> &mut String),
+    RateLimits(fn(&mut Settings) -> &mut Vec<RateLimit>),
     Database(fn(&mut Settings) -> &mut Database),
     LogFormat(fn(&mut Settings) -> &mut LogFormat),
     LogLevel(fn(&mut Settings) -> &mut LogLevel),
@@ -169,7 +172,7 @@ pub static TABLE: &[Setting] = &[
         "policy_file",
         "",
         Kind::File(|s| &mut s.policy_file),
-        "The policy file, YAML or JSON. Default: policy.yaml in the data directory, if there is one.",
+        "The policy file, YAML or JSON. Default: policy.yaml in the data directory, else policy.json there, if there is one.",
     ),
     row(
         "policy_dirs",
@@ -196,6 +199,42 @@ pub static TABLE: &[Setting] = &[
         "1000",
         Kind::Count(1..=100_000, |s| &mut s.max_limit),
         "The most items one page of a list has, and the number when a client does not say.",
+    ),
+    row(
+        "policy_remote.content_type",
+        "application/x-www-form-urlencoded",
+        Kind::Word(&["application/x-www-form-urlencoded", "application/json"], |s| &mut s.policy_remote.content_type),
+        "How http: and https: checks of a policy put their question (oslo.policy's remote_content_type).",
+    ),
+    row(
+        "policy_remote.timeout_seconds",
+        "60",
+        Kind::Whole(1..=WAIT_SECONDS_MAX, |s| &mut s.policy_remote.timeout_seconds),
+        "How long the server that an http: or https: check asks may take. Then the request that needs the answer fails, with 500.",
+    ),
+    row(
+        "policy_remote.verify_server",
+        "false",
+        Kind::YesNo(|s| &mut s.policy_remote.verify_server),
+        "Whether https: checks insist on a good certificate (remote_ssl_verify_server_crt). The default is oslo.policy's.",
+    ),
+    row(
+        "policy_remote.ca_file",
+        "",
+        Kind::File(|s| &mut s.policy_remote.ca_file),
+        "The authorities that may have signed that certificate, in PEM, instead of the well-known ones (remote_ssl_ca_crt_file).",
+    ),
+    row(
+        "policy_remote.client_certificate_file",
+        "",
+        Kind::File(|s| &mut s.policy_remote.client_certificate_file),
+        "Our own certificate for https: checks, in PEM (remote_ssl_client_crt_file). It needs the key file, too.",
+    ),
+    row(
+        "policy_remote.client_key_file",
+        "",
+        Kind::File(|s| &mut s.policy_remote.client_key_file),
+        "The key of that certificate, in PEM (remote_ssl_client_key_file).",
     ),
     row(
         "quota.metadata_items",
@@ -245,9 +284,13 @@ pub static TABLE: &[Setting] = &[
     ),
     row(
         "cloud_servers.rate_limits",
-        "false",
-        Kind::YesNo(|s| &mut s.cloud_servers.rate_limits),
-        "Whether the rate limits of the Rackspace Cloud Servers dialect are kept.",
+        "off",
+        Kind::RateLimits(|s| &mut s.cloud_servers.rate_limits),
+        "How often a project may ask what in the Rackspace Cloud Servers dialect (/v2); one request too many is answered 413. \
+         A limit is a method, a path below the project (`*` any, `/servers*` what begins so, `{id}` any one segment), and a \
+         number per second, minute, hour or day. documented is Rackspace's table: GET * 1000/minute, \
+         GET /servers/{id}/os-virtual-interfacesv2 25/minute, POST * 100/minute, POST /os-networksv2 100/day, \
+         POST /servers* 1000/day, POST /servers/{id}/os-virtual-interfacesv2 4/minute.",
     ),
 ];
 
@@ -293,6 +336,11 @@ impl Setting {
             Kind::Count(range, _) => format!("a whole number from {} to {}", range.start(), range.end()),
             Kind::Quota(_) => format!("a whole number from 0 to {QUOTA_MAX}, or -1 for unlimited"),
             Kind::YesNo(_) => "true or false".to_owned(),
+            Kind::Word(words, _) => words.join(", "),
+            Kind::RateLimits(_) => {
+                "off, documented, or limits like POST /servers* 1000/day, in a file as an array, elsewhere separated by commas"
+                    .to_owned()
+            }
             Kind::Database(_) => "sqlite, or a URL that begins with postgres:// or postgresql://".to_owned(),
             Kind::LogFormat(_) => LogFormat::NAMES.join(", "),
             Kind::LogLevel(_) => LogLevel::NAMES.join(", "),
@@ -310,6 +358,8 @@ impl Setting {
             Kind::Directories(_) => "DIR:DIR",
             Kind::Whole(..) | Kind::Count(..) | Kind::Quota(_) => "NUMBER",
             Kind::YesNo(_) => "true|false",
+            Kind::Word(..) => "WORD",
+            Kind::RateLimits(_) => "off|documented|LIMIT,LIMIT",
             Kind::Database(_) => "sqlite|URL",
             Kind::LogFormat(_) => "FORMAT",
             Kind::LogLevel(_) => "LEVEL",
@@ -324,7 +374,13 @@ impl Setting {
             Kind::Address(_) | Kind::Text(_) | Kind::Url(_) | Kind::Directory(_) | Kind::File(_) => {
                 toml::Value::from(given.shown()).to_string()
             }
-            Kind::Database(_) | Kind::LogFormat(_) | Kind::LogLevel(_) => toml::Value::from(given.shown()).to_string(),
+            Kind::Database(_) | Kind::LogFormat(_) | Kind::LogLevel(_) | Kind::Word(..) => {
+                toml::Value::from(given.shown()).to_string()
+            }
+            Kind::RateLimits(_) => match given.items().as_deref() {
+                Some([word]) => toml::Value::from(word.as_str()).to_string(),
+                several => toml::Value::from(several.unwrap_or_default().to_vec()).to_string(),
+            },
         }
     }
 
@@ -352,6 +408,10 @@ impl Setting {
                 *place(settings) = given.whole().filter(|number| (-1..=QUOTA_MAX).contains(number))?
             }
             Kind::YesNo(place) => *place(settings) = given.truth()?,
+            Kind::Word(words, place) => {
+                *place(settings) = given.word().filter(|word| words.contains(word))?.to_owned();
+            }
+            Kind::RateLimits(place) => *place(settings) = rate::limits(&given.items()?)?,
             Kind::Database(place) => *place(settings) = Database::named(given.word()?)?,
             Kind::LogFormat(place) => *place(settings) = LogFormat::named(given.word()?)?,
             Kind::LogLevel(place) => *place(settings) = LogLevel::named(given.word()?)?,
@@ -403,7 +463,7 @@ pub(super) fn nearest(name: &str) -> &'static str {
 }
 
 /// The Levenshtein distance: how many letters must be put in, left out or replaced.
-fn distance(one: &str, other: &str) -> usize {
+pub(crate) fn distance(one: &str, other: &str) -> usize {
     let other: Vec<char> = other.chars().collect();
     let mut row: Vec<usize> = (0..=other.len()).collect();
     for (i, letter) in one.chars().enumerate() {
@@ -444,6 +504,7 @@ impl Settings {
             policy_dirs: Vec::new(),
             policy_default_rule: String::new(),
             enforce_new_defaults: false,
+            policy_remote: PolicyRemote::default(),
             max_limit: 0,
             quota: Quota {
                 metadata_items: 0,
@@ -457,7 +518,7 @@ impl Settings {
                 injected_file_content_bytes: 0,
                 injected_file_path_length: 0,
             },
-            cloud_servers: CloudServers { metadata_items: 0, rate_limits: false },
+            cloud_servers: CloudServers { metadata_items: 0, rate_limits: Vec::new() },
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Policy files: `policy.yaml` (or `policy.json`, which is read as YAML too) and the files of `policy.d`, read whole and under limits,
 //! and read again when they have changed. What the rules in them mean is in `rule` and `rules`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::fs;
 use std::io::{self, Read};
@@ -30,8 +30,25 @@ pub type Overrides = Vec<(String, RuleText)>;
 pub struct PolicyFiles {
     /// `policy_file`. It need not exist.
     pub policy_file: PathBuf,
+    /// Read in its place while it does not exist: `policy.json`, the default of older releases.
+    pub fallback_file: Option<PathBuf>,
     /// `policy_dirs`: each file in them, by name, counts over the policy file. They need not exist.
     pub policy_dirs: Vec<PathBuf>,
+}
+
+/// Where a rule is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file.
+    pub path: PathBuf,
+    /// The line, from 1.
+    pub line: u64,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}:{}", self.path.display(), self.line)
+    }
 }
 
 /// Why the files cannot be taken.
@@ -125,7 +142,8 @@ impl PolicyFiles {
     /// A directory that cannot be listed.
     pub fn snapshot(&self) -> Result<Snapshot, FileError> {
         let mut stamps = BTreeMap::new();
-        for path in self.paths()?.into_iter().chain(self.policy_dirs.iter().cloned()) {
+        let fallback = self.fallback_file.iter().cloned();
+        for path in self.paths()?.into_iter().chain(fallback).chain(self.policy_dirs.iter().cloned()) {
             if let Some(metadata) = present(&path, fs::metadata(&path))? {
                 stamps.insert(path, Stamp::of(&metadata));
             }
@@ -133,9 +151,27 @@ impl PolicyFiles {
         Ok(Snapshot(stamps))
     }
 
+    /// The line of each rule in the files, by name; of two with one name the last counts.
+    ///
+    /// # Errors
+    /// The first file that cannot be taken.
+    pub fn places(&self) -> Result<HashMap<String, Place>, FileError> {
+        let mut places = HashMap::new();
+        for path in self.paths()? {
+            for (name, line) in read(&path)?.iter().flat_map(|text| keys(text)) {
+                places.insert(name, Place { path: path.clone(), line });
+            }
+        }
+        Ok(places)
+    }
+
     /// The files in the order in which they count, the policy file first whether it exists or not.
     fn paths(&self) -> Result<Vec<PathBuf>, FileError> {
-        let mut paths = vec![self.policy_file.clone()];
+        let first = match &self.fallback_file {
+            Some(fallback) if !self.policy_file.exists() => fallback,
+            Some(_) | None => &self.policy_file,
+        };
+        let mut paths = vec![first.clone()];
         for directory in &self.policy_dirs {
             paths.extend(files_in(directory)?);
         }
@@ -219,6 +255,35 @@ fn bare_tag(text: &str) -> Option<u64> {
         Event::Scalar(value, ScalarStyle::Plain, _, Some(_)) if value.is_empty() => Some(span.start.line() as u64),
         _ => None,
     })
+}
+
+/// The keys of the outermost mapping with their lines, in order. What is not a mapping has none.
+fn keys(text: &str) -> Vec<(String, u64)> {
+    let (mut keys, mut depth, mut is_key) = (Vec::new(), 0_u32, true);
+    for (event, span) in Parser::new_from_str(text).map_while(Result::ok) {
+        let ends_node = match event {
+            Event::MappingStart(..) | Event::SequenceStart(..) => {
+                depth += 1;
+                false
+            }
+            Event::MappingEnd | Event::SequenceEnd => {
+                depth = depth.saturating_sub(1);
+                true
+            }
+            Event::Scalar(name, ..) => {
+                if depth == 1 && is_key {
+                    keys.push((name.into_owned(), span.start.line() as u64));
+                }
+                true
+            }
+            Event::Alias(..) => true,
+            _ => false,
+        };
+        if ends_node && depth == 1 {
+            is_key = !is_key;
+        }
+    }
+    keys
 }
 
 fn parse_yaml(text: &str) -> Result<Overrides, (u64, String)> {
@@ -424,6 +489,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary directory");
         let files = PolicyFiles {
             policy_file: folder.path().join("policy.yaml"),
+            fallback_file: Some(folder.path().join("policy.json")),
             policy_dirs: vec![folder.path().join("policy.d")],
         };
         (folder, files)
@@ -550,8 +616,33 @@ mod tests {
         write(&files.policy_file, "");
         files.policy_dirs = vec![files.policy_file.clone()];
         assert!(matches!(files.load(), Err(FileError::WrongKind { expected: "directory", .. })));
-        files = PolicyFiles { policy_file: _folder.path().to_owned(), policy_dirs: vec![] };
+        files = PolicyFiles { policy_file: _folder.path().to_owned(), ..PolicyFiles::default() };
         assert!(matches!(files.load(), Err(FileError::WrongKind { expected: "file", .. })));
+    }
+
+    #[test]
+    fn the_older_name_counts_only_while_there_is_no_policy_file() {
+        let (_folder, files) = folder();
+        let json = files.fallback_file.clone().expect("there is one");
+        write(&json, r#"{"a": "role:json"}"#);
+        assert_eq!(files.load().expect("a good file"), [("a".to_owned(), text("role:json"))]);
+        let before = files.snapshot().expect("a snapshot");
+        write(&files.policy_file, "a: role:yaml");
+        assert_eq!(files.load().expect("a good file"), [("a".to_owned(), text("role:yaml"))]);
+        assert_ne!(files.snapshot().expect("a snapshot"), before);
+    }
+
+    #[test]
+    fn every_rule_has_its_place_and_the_last_one_counts() {
+        let (_folder, files) = folder();
+        write(&files.policy_file, "# first\na: role:x\n\"b\":\n  - [role:y]\n  - role:z\nc: !!str role:c\na: role:w\n");
+        write(&files.policy_dirs[0].join("1.json"), "{\n\"b\": \"!\"}");
+        let places = files.places().expect("good files");
+        let line = |name: &str| (places[name].path.file_name().and_then(|name| name.to_str()), places[name].line);
+        assert_eq!(line("a"), (Some("policy.yaml"), 7));
+        assert_eq!(line("b"), (Some("1.json"), 2));
+        assert_eq!(line("c"), (Some("policy.yaml"), 6));
+        assert_eq!(places.len(), 3);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! All rules together: those of the files over those of the code, compiled once so that evaluating is a walk through a tree.
 //! References are resolved and templates split here; what is odd about a rule is collected here too.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use super::rule::{Check, ParseProblem, RuleText, parse};
@@ -22,7 +22,7 @@ pub struct RuleDefault<'a> {
     /// For the sample file: what the rule guards. Blank lines separate paragraphs.
     pub description: &'a str,
     /// For the sample file: method and path of each operation.
-    pub operations: &'a [(&'a str, &'a str)],
+    pub operations: Vec<(&'a str, String)>,
     /// For the sample file: `project`, `system`, `domain`.
     pub scopes: &'a [&'a str],
 }
@@ -36,7 +36,7 @@ pub struct Deprecated<'a> {
     pub check: &'a str,
     /// Why it was replaced.
     pub reason: &'a str,
-    /// The release since when.
+    /// The release since when; may be empty.
     pub since: &'a str,
 }
 
@@ -164,6 +164,14 @@ impl Rules {
         &self.listed
     }
 
+    /// Rules of files which nothing asks: no code, and no other rule by reference. Most are misspelt.
+    pub fn unasked(&self, code_asks: impl Fn(&str) -> bool) -> Vec<&str> {
+        let mut referred = HashSet::new();
+        self.listed.iter().for_each(|listed| named_in(&listed.check, &listed.name, &mut referred));
+        let names = self.listed.iter().filter(|listed| listed.from_file).map(|listed| &*listed.name);
+        names.filter(|name| !code_asks(name) && !referred.contains(name)).collect()
+    }
+
     /// What is odd.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
@@ -228,6 +236,19 @@ impl Gathered {
             note(&mut self.problems, &self.listed[id].name, sentence.to_owned());
         }
         Rules { nodes, listed: self.listed, ids: self.ids, default_rule, problems: self.problems }
+    }
+}
+
+/// The names a check refers to, its own left out.
+fn named_in<'a>(check: &'a Check, own: &str, found: &mut HashSet<&'a str>) {
+    match check {
+        Check::Not(check) => named_in(check, own, found),
+        Check::And(checks) | Check::Or(checks) => checks.iter().for_each(|check| named_in(check, own, found)),
+        Check::Rule(name) if name != own => {
+            found.insert(name);
+        }
+        Check::Rule(_) | Check::True | Check::False | Check::Role(_) | Check::IsAdmin(_) => (),
+        Check::Remote { .. } | Check::Generic { .. } => (),
     }
 }
 

@@ -18,7 +18,7 @@ pub fn sample(defaults: &[RuleDefault<'_>]) -> String {
 
 fn write_rule(out: &mut String, default: &RuleDefault<'_>) -> std::fmt::Result {
     write_prose(out, default.description)?;
-    for (method, path) in default.operations {
+    for (method, path) in &default.operations {
         writeln!(out, "# {method}  {path}")?;
     }
     if !default.scopes.is_empty() {
@@ -33,11 +33,11 @@ fn write_rule(out: &mut String, default: &RuleDefault<'_>) -> std::fmt::Result {
 
 fn write_deprecated(out: &mut String, default: &RuleDefault<'_>, deprecated: &Deprecated<'_>) -> std::fmt::Result {
     writeln!(out, "# DEPRECATED")?;
+    let since = if deprecated.since.is_empty() { String::new() } else { format!(" since {}", deprecated.since) };
     let replaced = format!(
-        "{}:{} has been deprecated since {} in favor of {}:{}.",
+        "{}:{} has been deprecated{since} in favor of {}:{}.",
         quoted(deprecated.name),
         quoted(deprecated.check),
-        deprecated.since,
         quoted(default.name),
         quoted(default.check)
     );
@@ -89,7 +89,7 @@ mod tests {
                 check: "'x':%(a)s or kind:\"q\"",
                 deprecated: None,
                 description: "Show metadata for a server, which takes a long sentence to wrap it\nsomewhere.\n\nTwice.",
-                operations: &[("GET", "/servers/{server_id}/metadata/{key}")],
+                operations: vec![("GET", "/servers/{server_id}/metadata/{key}".to_owned())],
                 scopes: &["project"],
             },
             RuleDefault { name: "new", check: "role:n", deprecated: Some(deprecated), ..RuleDefault::default() },
@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn a_sample_is_a_policy_file_that_changes_nothing_and_uncommented_says_what_the_code_says() {
         let folder = tempfile::tempdir().expect("a temporary directory");
-        let files = PolicyFiles { policy_file: folder.path().join("p"), policy_dirs: vec![] };
+        let files = PolicyFiles { policy_file: folder.path().join("p"), ..PolicyFiles::default() };
         let load = |content: &str| {
             std::fs::write(&files.policy_file, content).expect("a written file");
             files.load().expect("a good file")

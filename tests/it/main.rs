@@ -6,6 +6,7 @@ mod floors;
 mod house;
 mod image_metadata;
 mod pages;
+mod policy;
 mod server_metadata;
 mod stage;
 mod table;

@@ -4,10 +4,10 @@ use kilonova::store::{StoreError, Tx};
 
 use crate::house::{House, id_of};
 
-const SERVER: &str = "6f9c6b2e-0000-4000-8000-000000000001";
+pub const SERVER: &str = "6f9c6b2e-0000-4000-8000-000000000001";
 
 /// A server that is up, with one item.
-async fn server(house: &House) {
+pub async fn server(house: &House) {
     let project = id_of("blue");
     let script = move |tx: &mut dyn Tx| {
         tx.execute(
