@@ -2,6 +2,7 @@
 
 mod conformance;
 mod engine;
+mod flavors;
 mod floors;
 mod house;
 mod image_metadata;
