@@ -285,6 +285,25 @@ pub enum Error {
     Fault(Fault),
 }
 
+impl Error {
+    /// The store's own error, whichever room it came through: the log hears of it, the client does not.
+    pub fn of_store(&self) -> Option<&StoreError> {
+        match self {
+            Error::Store(error)
+            | Error::Compute(compute::Error::Store(error))
+            | Error::Identity(identity::Error::Store(error))
+            | Error::Image(image::Error::Store(error)) => Some(error),
+            Error::Unauthenticated
+            | Error::Refused(_)
+            | Error::Schema(_)
+            | Error::Compute(_)
+            | Error::Identity(_)
+            | Error::Image(_)
+            | Error::Fault(_) => None,
+        }
+    }
+}
+
 impl From<Refused> for Error {
     fn from(refused: Refused) -> Self {
         Error::Refused(refused)

@@ -170,9 +170,8 @@ pub fn nova_name(status: StatusCode) -> &'static str {
 /// What a client reads when the store did not do it: never its words.
 pub fn store(error: &StoreError) -> Fault {
     match error {
-        StoreError::Overloaded | StoreError::Unavailable(_) | StoreError::Conflict(_) => {
-            Fault::unavailable(RETRY_AFTER_SECONDS)
-        }
+        StoreError::Conflict(_) => Fault::conflict("Another request is changing the same thing. Please try again."),
+        StoreError::Overloaded | StoreError::Unavailable(_) => Fault::unavailable(RETRY_AFTER_SECONDS),
         StoreError::Duplicate(_) | StoreError::Damaged(_) | StoreError::Defect(_) => Fault::defect(),
     }
 }

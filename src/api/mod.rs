@@ -24,7 +24,6 @@ use crate::json::{self, Json};
 use crate::model::ids::ProjectId;
 use crate::policy::evaluate::Verdicts;
 use crate::policy::{Caller, Policy, Refused};
-use crate::store::StoreError;
 use call::Call;
 use dialect::{Api, Dialect};
 use endpoint::{Error, Operation, QueryRule, Reply};
@@ -42,6 +41,10 @@ pub async fn handle(cloud: &Arc<Cloud>, request: Request) -> Response {
 
 /// As `handle`, under a request id that was given away already.
 pub async fn handle_as(cloud: &Arc<Cloud>, request_id: String, request: Request) -> Response {
+    if request.method == Method::OPTIONS {
+        // answered before there is anything to tell apart: no request id, no version
+        return options();
+    }
     let mut visit = Visit { cloud, request_id, version: None, project: None };
     let path = request.path.clone();
     let (dialect, tail) = dialect::door(collapsed(&path));
@@ -72,9 +75,6 @@ enum Way<'a> {
 impl Visit<'_> {
     /// The steps, in the order clients can observe (metadata.md §1.5).
     async fn answer(&mut self, dialect: &'static Dialect, tail: &str, mut request: Request) -> Result<Response, Fault> {
-        if request.method == Method::OPTIONS {
-            return Ok(options());
-        }
         if dialect.prefix.is_empty() {
             ask_plainly(&mut request);
         }
@@ -226,18 +226,23 @@ impl Visit<'_> {
 
     /// What a client hears of an error. In tests a row must have declared the status.
     fn fault(&self, operation: &dyn Operation, call: &Call, error: Error) -> Fault {
+        let of_store = error.of_store();
+        if let Some(error) = of_store {
+            tracing::error!(request_id = self.request_id, %error, "the store did not do it");
+        }
+        let is_declared_elsewhere = of_store.is_some();
         let fault = match error {
             Error::Unauthenticated => self.unauthenticated(),
             Error::Refused(refused) => self.refusal(call, &refused),
             Error::Schema(error) => error.into(),
-            Error::Store(error) => self.store_fault(&error),
+            Error::Store(error) => fault::store(&error),
             Error::Compute(error) => fault::compute::fault(&error, call.dialect),
             Error::Identity(error) => fault::identity::fault(&error),
             Error::Image(error) => fault::image::fault(&error, call.dialect),
             Error::Fault(fault) => fault,
         };
         debug_assert!(
-            is_declared(operation, fault.status),
+            is_declared_elsewhere || is_declared(operation, fault.status),
             "{} {} answers {}, which its row does not declare: {}",
             operation.route().method,
             operation.route().path,
@@ -263,11 +268,6 @@ impl Visit<'_> {
                 Fault::defect()
             }
         }
-    }
-
-    fn store_fault(&self, error: &StoreError) -> Fault {
-        tracing::error!(request_id = self.request_id, %error, "the store did not do it");
-        fault::store(error)
     }
 
     /// The headers that every answer has: versions and their Vary where one was agreed on, and the request's ids.

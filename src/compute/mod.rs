@@ -2,7 +2,6 @@
 
 pub mod bootstrap;
 mod error;
-pub mod flavors;
 pub mod limits;
 pub mod metadata;
 

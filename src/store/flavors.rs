@@ -82,8 +82,6 @@ pub enum SortKey {
     Public,
     /// `disabled`.
     Disabled,
-    /// `rxtx_factor`.
-    RxtxFactor,
     /// `created_at`.
     Created,
 }
@@ -101,7 +99,6 @@ impl SortKey {
             SortKey::Swap => "swap_mb",
             SortKey::Public => "is_public",
             SortKey::Disabled => "disabled",
-            SortKey::RxtxFactor => "CAST(rxtx_factor AS DOUBLE PRECISION)",
             SortKey::Created => "created_at",
         }
     }

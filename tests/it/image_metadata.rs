@@ -1,10 +1,11 @@
 //! The metadata of images, through Compute.
 
-use kilonova::model::image::{Image, ImageMember, ImageStatus, MemberStatus, Properties, Property, Visibility};
+use kilonova::model::image::{ImageMember, MemberStatus, Visibility};
 use kilonova::model::time::Timestamp;
 use kilonova::store::{StoreError, Tx, images};
 
 use crate::house::{Ask, House, id_of};
+use crate::stage;
 
 const IMAGE: &str = "6f9c6b2e-0000-4000-8000-000000000002";
 const NOT_FOUND: &str = "Image not found.";
@@ -15,33 +16,7 @@ async fn image(house: &House, visibility: Visibility) {
 }
 
 async fn image_with(house: &House, visibility: Visibility, properties: &[(&str, &str)]) {
-    let property = |(name, value): &(&str, &str)| Property { name: (*name).into(), value: Some((*value).into()) };
-    let image = Image {
-        id: IMAGE.parse().expect("an id"),
-        owner: id_of("blue").parse().expect("an id"),
-        name: Some("oracle".into()),
-        status: ImageStatus::Active,
-        visibility,
-        protected: true,
-        os_hidden: false,
-        disk_format: Some("raw".into()),
-        container_format: Some("bare".into()),
-        min_ram_mb: 0,
-        min_disk_gb: 0,
-        size: None,
-        virtual_size: None,
-        checksum: None,
-        os_hash_algo: None,
-        os_hash_value: None,
-        blob: None,
-        tags: Vec::new(),
-        properties: properties.iter().map(property).collect::<Properties>(),
-        created_at: Timestamp::EPOCH,
-        updated_at: Timestamp::EPOCH,
-        member: None,
-    };
-    let script = move |tx: &mut dyn Tx| images::insert(tx, &image);
-    house.cloud.store.write(script).await.expect("an image");
+    stage::image(house, IMAGE, "blue", visibility, properties).await;
 }
 
 fn path(tail: &str) -> String {

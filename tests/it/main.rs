@@ -1,15 +1,19 @@
 // Prose tests of the whole API, in process: one binary, one file per resource.
 
+mod cases;
 mod conformance;
 mod engine;
-mod flavors;
 mod floors;
+mod headers;
 mod house;
 mod image_metadata;
+mod order;
 mod pages;
 mod policy;
+mod seeds;
 mod server_metadata;
 mod stage;
+mod storms;
 mod table;
 mod unsteady;
 mod versions;

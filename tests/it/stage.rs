@@ -1,7 +1,9 @@
-//! Servers in any state, put into the store directly: the API leads to some states only by accident (no `launched_at`), and to
+//! Images, and servers in any state, put into the store directly: the API leads to some states only by accident (no `launched_at`), and to
 //! others by a long way.
 
-use kilonova::store::{StoreError, Tx};
+use kilonova::model::image::{Image, ImageStatus, Properties, Property, Visibility};
+use kilonova::model::time::Timestamp;
+use kilonova::store::{StoreError, Tx, images};
 
 use crate::house::{House, id_of};
 
@@ -10,8 +12,8 @@ use crate::house::{House, id_of};
 pub struct Actor {
     pub id: &'static str,
     pub project: &'static str,
-    pub vm_state: &'static str,
-    pub task_state: Option<&'static str>,
+    pub vm_state: String,
+    pub task_state: Option<String>,
     pub locked: bool,
     pub deleted: bool,
     pub launched: bool,
@@ -25,7 +27,7 @@ impl Actor {
         Actor {
             id,
             project: "blue",
-            vm_state: "active",
+            vm_state: "active".into(),
             task_state: None,
             locked: false,
             deleted: false,
@@ -51,8 +53,8 @@ impl Actor {
                 &[
                     self.id.into(),
                     project.as_str().into(),
-                    self.vm_state.into(),
-                    self.task_state.into(),
+                    self.vm_state.as_str().into(),
+                    self.task_state.as_deref().into(),
                     self.locked.into(),
                     self.deleted.into(),
                     self.items.as_str().into(),
@@ -83,4 +85,56 @@ pub async fn limit(house: &House, project: &str, user: &str, resource: &'static 
         .map_err(StoreError::from)
     };
     house.cloud.store.write(script).await.expect("a limit can be set");
+}
+
+/// Sets a limit for everybody who has none of their own.
+pub async fn default_class_limit(house: &House, resource: &'static str, limit: i64) {
+    let script = move |tx: &mut dyn Tx| {
+        tx.execute(
+            "INSERT INTO quota_classes (class, resource, hard_limit) VALUES ('default', $1, $2)",
+            &[resource.into(), limit.into()],
+        )
+        .map_err(StoreError::from)
+    };
+    house.cloud.store.write(script).await.expect("a limit can be set");
+}
+
+/// Takes all limits away.
+pub async fn no_limits(house: &House) {
+    let script = |tx: &mut dyn Tx| {
+        tx.execute("DELETE FROM quotas", &[])?;
+        tx.execute("DELETE FROM quota_classes", &[])
+    };
+    house.cloud.store.write(script).await.map_err(|error: StoreError| error).expect("limits can be taken away");
+}
+
+/// An image with these properties.
+pub async fn image(house: &House, id: &str, project: &str, visibility: Visibility, properties: &[(&str, &str)]) {
+    let property = |(name, value): &(&str, &str)| Property { name: (*name).into(), value: Some((*value).into()) };
+    let image = Image {
+        id: id.parse().expect("an id"),
+        owner: id_of(project).parse().expect("an id"),
+        name: Some("oracle".into()),
+        status: ImageStatus::Active,
+        visibility,
+        protected: true,
+        os_hidden: false,
+        disk_format: Some("raw".into()),
+        container_format: Some("bare".into()),
+        min_ram_mb: 0,
+        min_disk_gb: 0,
+        size: None,
+        virtual_size: None,
+        checksum: None,
+        os_hash_algo: None,
+        os_hash_value: None,
+        blob: None,
+        tags: Vec::new(),
+        properties: properties.iter().map(property).collect::<Properties>(),
+        created_at: Timestamp::EPOCH,
+        updated_at: Timestamp::EPOCH,
+        member: None,
+    };
+    let script = move |tx: &mut dyn Tx| images::insert(tx, &image);
+    house.cloud.store.write(script).await.expect("an image can be put on the stage");
 }

@@ -85,6 +85,11 @@ impl Differences {
         self.difference.iter().flat_map(|row| &row.cases).map(String::as_str)
     }
 
+    /// What the rows are about.
+    pub fn topics(&self) -> impl Iterator<Item = &str> {
+        self.difference.iter().map(|row| row.topic.as_str())
+    }
+
     fn page(&self) -> String {
         let mut page = String::from(
             "# Where this server differs from Nova\n\n\

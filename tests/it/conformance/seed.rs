@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::normal::Names;
 use crate::house::{Client, House, id_of};
-use crate::stage::Actor;
+use crate::stage::{self, Actor};
+use kilonova::model::image::Visibility;
 
 /// A house with everything in it.
 pub struct Seeded {
@@ -44,8 +45,22 @@ pub async fn seeded() -> Seeded {
         let project = if name == "other_server_id" { "conf-other" } else { "conf-demo" };
         let (locked, deleted) = (name == "locked_server_id", name == "deleted_server_id");
         let items = r#"{"k1": "v1"}"#.into();
-        Actor { project, vm_state, locked, deleted, items, ..Actor::new(id) }.enters(&house).await;
+        Actor { project, vm_state: vm_state.into(), locked, deleted, items, ..Actor::new(id) }.enters(&house).await;
         names.insert(name.to_owned(), id.to_owned());
     }
+    for (number, (name, project, visibility)) in [
+        ("image_id", "conf-demo", Visibility::Shared),
+        ("protected_image_id", "conf-demo", Visibility::Shared),
+        ("other_image_id", "conf-other", Visibility::Shared),
+        ("public_image_id", "conf-admin", Visibility::Public),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let id = format!("6f9c6b2e-0000-4000-9000-00000000000{number}");
+        stage::image(&house, &id, project, visibility, &[("k1", "v1")]).await;
+        names.insert(name.to_owned(), id);
+    }
+    names.insert("deleted_image_id".to_owned(), "6f9c6b2e-0000-4000-9000-00000000000f".to_owned());
     Seeded { house, people, names: Names(names) }
 }
