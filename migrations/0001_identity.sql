@@ -28,6 +28,8 @@ CREATE TABLE users (
     password_changed_at BIGINT,
     tokens_valid_from BIGINT NOT NULL,
     default_project_id TEXT,
+    -- for Identity v2.0's RAX-KSKEY; while there is none, the password serves
+    api_key_hash TEXT,
     extra TEXT NOT NULL,
     UNIQUE (domain_id, name)
 );
@@ -37,6 +39,7 @@ CREATE TABLE roles (
     domain_id TEXT NOT NULL,
     name TEXT NOT NULL,
     description TEXT,
+    extra TEXT NOT NULL,
     UNIQUE (domain_id, name)
 );
 
@@ -55,6 +58,16 @@ CREATE TABLE grants (
     role_id TEXT NOT NULL REFERENCES roles (id),
     PRIMARY KEY (user_id, target_kind, target_id, role_id)
 );
+
+CREATE INDEX projects_by_parent ON projects (parent_id);
+
+CREATE INDEX projects_by_name ON projects (name);
+
+CREATE INDEX users_by_default_project ON users (default_project_id);
+
+CREATE INDEX users_by_name ON users (name);
+
+CREATE INDEX roles_by_name ON roles (name);
 
 CREATE INDEX grants_by_target ON grants (target_kind, target_id);
 
@@ -81,6 +94,8 @@ CREATE TABLE revoked_tokens (
     expires_at BIGINT NOT NULL
 );
 
+CREATE INDEX revoked_tokens_by_end ON revoked_tokens (expires_at);
+
 CREATE TABLE regions (
     id TEXT PRIMARY KEY,
     description TEXT NOT NULL,
@@ -88,6 +103,7 @@ CREATE TABLE regions (
     extra TEXT NOT NULL
 );
 
+-- The URL of an endpoint may hold $(public_url)s, $(project_id)s, $(tenant_id)s and $(user_id)s.
 CREATE TABLE services (
     id TEXT PRIMARY KEY,
     type TEXT NOT NULL,

@@ -134,8 +134,9 @@ impl Cloud {
             logins.push(Login { name, password });
         }
         let moment = Moment::new(self.now(), self.fresh_seed());
+        let region = self.settings.region.clone();
         let script = move |tx: &mut dyn Tx| {
-            bootstrap::begin(tx, &mut moment.clone(), &newcomers).map_err(Error::from)?;
+            bootstrap::begin(tx, &mut moment.clone(), &newcomers, &region).map_err(Error::from)?;
             compute::bootstrap::begin(tx, moment.now).map_err(Error::from)
         };
         self.store.write(script).await.map_err(|error| format!("{error:?}"))?;

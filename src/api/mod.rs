@@ -6,6 +6,7 @@ pub mod compute;
 pub mod dialect;
 pub mod endpoint;
 pub mod fault;
+pub mod identity;
 pub mod image;
 pub mod message;
 pub mod query;
@@ -278,6 +279,9 @@ impl Visit<'_> {
             set(headers, LEGACY_VERSION_HEADER, version);
             headers.append(header::VARY, HeaderValue::from_static("OpenStack-API-Version"));
             headers.append(header::VARY, HeaderValue::from_static("X-OpenStack-Nova-API-Version"));
+        }
+        if dialect.api == Api::Identity {
+            headers.insert(header::VARY, HeaderValue::from_static("X-Auth-Token"));
         }
         if dialect.is_cloud_servers {
             set(headers, "x-compute-request-id", &self.request_id);

@@ -1,5 +1,7 @@
 //! The query of a request: names and values in the order sent, decoded.
 
+use crate::json::{Json, Object};
+
 /// `name=value` pairs. A name may stand more than once.
 #[derive(Debug, Clone, Default)]
 pub struct Query {
@@ -49,6 +51,18 @@ impl Query {
     /// All pairs in the order sent.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// Every name with the list of its values, as schemas of queries see them.
+    pub fn as_lists(&self) -> Json {
+        let mut lists: Vec<(&str, Vec<&str>)> = Vec::new();
+        for (name, value) in self.iter() {
+            match lists.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, values)) => values.push(value),
+                None => lists.push((name, vec![value])),
+            }
+        }
+        lists.into_iter().collect::<Object>().into()
     }
 
     /// Whether there is none.

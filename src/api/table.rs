@@ -6,6 +6,7 @@ use std::path::Path;
 use super::compute;
 use super::dialect::Api;
 use super::endpoint::{Operation, Route, Rule};
+use super::identity;
 use crate::config::Settings;
 use crate::policy::Scopes;
 use crate::policy::file::{FileError, LiveRules, Overrides, PolicyFiles};
@@ -15,7 +16,7 @@ use crate::policy::sample::sample;
 /// Every row, with the API it belongs to.
 pub fn all() -> Vec<(Api, &'static dyn Operation)> {
     let rows = |api, rows: &[&'static dyn Operation]| rows.iter().map(|row| (api, *row)).collect::<Vec<_>>();
-    [rows(Api::Compute, compute::ROWS)].concat()
+    [rows(Api::Compute, compute::ROWS), rows(Api::Identity, identity::ROWS)].concat()
 }
 
 /// The rules that others are made of (nova/policies/base.py): name, check, what it is for.
@@ -54,6 +55,17 @@ const BASE_RULES: &[(&str, &str, &str)] = &[
         "service_or_admin",
         "rule:service_api or rule:context_is_admin",
         "The default for what services do to each other.",
+    ),
+    // Keystone's (keystone/common/policies/base.py), as far as their names are not Nova's too. Its `is_admin:1` is left out: the
+    // language reads it as Nova does, where it means False.
+    ("admin_required", "role:admin", "Who counts as an administrator of Identity."),
+    ("service_role", "role:service", "Other services, as Identity names them."),
+    ("owner", "user_id:%(user_id)s", "The user whom the request is about."),
+    ("token_subject", "user_id:%(target.token.user_id)s", "The user whose token is looked at."),
+    (
+        "domain_managed_target_role",
+        "'manager':%(target.role.name)s or 'member':%(target.role.name)s or 'reader':%(target.role.name)s",
+        "The roles that a manager of a domain may grant.",
     ),
 ];
 
@@ -135,6 +147,7 @@ fn default_of(rule: &Rule) -> RuleDefault<'static> {
         operations: Vec::new(),
         scopes: match rule.scopes {
             Scopes::Project => &["project"],
+            Scopes::SystemOrProject => &["system", "project"],
             Scopes::Any => &[],
         },
     }

@@ -1,6 +1,8 @@
 //! The command line: which commands there are, what their help says. What each does is in a file of its own.
 
 mod config;
+mod demo;
+mod openrc;
 mod policy;
 mod serve;
 mod settings;
@@ -29,6 +31,10 @@ enum Command {
     /// Serves until SIGTERM or SIGINT (Ctrl-C), then finishes the requests in flight and exits with 0; a second signal
     /// ends it at once. Log lines go to standard error; standard output says when the server is ready.
     Serve(serve::Serve),
+    /// Show the five metadata operations of the API documents, on a cloud that is gone afterwards.
+    Demo(demo::Demo),
+    /// Print what a shell needs to find this cloud: `eval "$(kilonova openrc)"`.
+    Openrc(openrc::Openrc),
     /// Explain, show or check the settings.
     Config(config::Config),
     /// Write down, check or explain the rules of who may do what.
@@ -45,6 +51,8 @@ impl Cli {
     pub fn run(self) -> ExitCode {
         match self.command {
             Command::Serve(serve) => serve.run(),
+            Command::Demo(demo) => demo.run(),
+            Command::Openrc(openrc) => openrc.run(),
             Command::Config(config) => config.run(),
             Command::Policy(policy) => policy.run(),
             Command::Version => version::run(),

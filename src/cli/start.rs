@@ -11,7 +11,7 @@ use crate::cloud::{Cloud, Parts};
 use crate::config::{Database, Settings};
 use crate::hypervisor::fake::Fake;
 use crate::identity::bootstrap::Login;
-use crate::identity::random::os_random;
+use crate::identity::random::buffered_random;
 use crate::model::time::Timestamp;
 use crate::serve::open_private;
 use crate::store::Store;
@@ -37,7 +37,7 @@ pub async fn open(settings: Settings, public_url: String) -> Result<(Arc<Cloud>,
         store,
         driver: Arc::new(Fake::new()),
         clock: Arc::new(now),
-        chance: Arc::new(os_random),
+        chance: Arc::new(buffered_random),
         public_url,
     };
     let cloud = Cloud::new(&directory, parts)?;

@@ -1,5 +1,6 @@
 //! Everything that can keep Compute from doing what it was asked, in the domain's words. Only `api/fault` knows codes.
 
+use super::flavors::FlavorError;
 use crate::model::ids::ServerId;
 use crate::model::server::{ServerAction, StateRefusal};
 use crate::store::StoreError;
@@ -24,8 +25,16 @@ pub enum Error {
         /// The limit to tell: the project's, even where a user's own is lower.
         told: i64,
     },
+    /// Something about a flavor.
+    Flavor(FlavorError),
     /// The store.
     Store(StoreError),
+}
+
+impl From<FlavorError> for Error {
+    fn from(error: FlavorError) -> Self {
+        Error::Flavor(error)
+    }
 }
 
 impl From<StoreError> for Error {

@@ -2,6 +2,7 @@
 
 pub mod bootstrap;
 mod error;
+pub mod flavors;
 pub mod limits;
 pub mod metadata;
 

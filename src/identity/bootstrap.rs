@@ -2,8 +2,11 @@
 
 use super::Error;
 use super::secret::Secret;
+use crate::json::Object;
+use crate::model::identity::{CatalogEndpoint, Region, Service};
 use crate::model::ids::{ProjectId, RoleId, UserId};
 use crate::model::moment::Moment;
+use crate::store::identity_admin::catalog;
 use crate::store::{Tx, identity_admin as rows};
 
 /// Roles from the mightiest to the least; each implies the next (Keystone's bootstrap).
@@ -37,11 +40,20 @@ pub fn has_begun(tx: &mut dyn Tx) -> Result<bool, Error> {
     Ok(rows::has_domain(tx, "default")?)
 }
 
-/// Makes the domain, the roles, and the newcomers with a project each. The administrator is one of the system, too.
+/// The services of the catalog: type, the name that clients look for, where below this server's address, and what it is.
+const SERVICES: [(&str, &str, &str, &str); 4] = [
+    ("compute", "nova", "/v2.1", "OpenStack Compute"),
+    ("image", "glance", "/image", "OpenStack Image"),
+    ("identity", "keystone", "/identity", "OpenStack Identity"),
+    ("network", "neutron", "/network", "OpenStack Network"),
+];
+
+/// Makes the domain, the roles, the newcomers with a project each, and the catalog. The administrator is one of the system, too.
 ///
 /// # Errors
 /// The store's.
-pub fn begin(tx: &mut dyn Tx, moment: &mut Moment, newcomers: &[Newcomer]) -> Result<(), Error> {
+pub fn begin(tx: &mut dyn Tx, moment: &mut Moment, newcomers: &[Newcomer], region: &str) -> Result<(), Error> {
+    fill_catalog(tx, moment, region)?;
     rows::insert_domain(tx, "default", "Default", "The default domain")?;
     let mut prior: Option<RoleId> = None;
     let mut roles = Vec::new();
@@ -63,6 +75,39 @@ pub fn begin(tx: &mut dyn Tx, moment: &mut Moment, newcomers: &[Newcomer]) -> Re
         if newcomer.role == "admin" {
             rows::insert_grant(tx, &user, "system", "all", role)?;
             rows::insert_grant(tx, &user, "domain", "default", role)?;
+        }
+    }
+    Ok(())
+}
+
+fn fill_catalog(tx: &mut dyn Tx, moment: &mut Moment, region: &str) -> Result<(), Error> {
+    let region =
+        Region { id: region.to_owned(), description: String::new(), parent_region_id: None, extra: Object::new() };
+    catalog::put_region(tx, &region)?;
+    // catalog ids look like all other ids of Identity
+    let mut id = || RoleId::from_random(moment.id()).as_str().to_owned();
+    for (service_type, name, path, description) in SERVICES {
+        let service = Service {
+            id: id(),
+            service_type: service_type.to_owned(),
+            name: name.to_owned(),
+            description: description.to_owned(),
+            enabled: true,
+            extra: Object::new(),
+        };
+        catalog::put_service(tx, &service)?;
+        for interface in ["public", "internal", "admin"] {
+            let endpoint = CatalogEndpoint {
+                id: id(),
+                service_id: service.id.clone(),
+                interface: interface.to_owned(),
+                url: format!("$(public_url)s{path}"),
+                region_id: Some(region.id.clone()),
+                enabled: true,
+                name: String::new(),
+                extra: Object::new(),
+            };
+            catalog::put_endpoint(tx, &endpoint)?;
         }
     }
     Ok(())

@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 
-use super::token::{Scope, Token, TokenKeys};
+use super::standing::standing;
+use super::token::{Token, TokenKeys};
 use crate::model::ids::DomainId;
 use crate::policy::Caller;
 use crate::policy::evaluate::Verdicts;
 use crate::policy::rules::Rules;
 use crate::policy::{Asked, Policy, Refused};
-use crate::store::{Store, StoreError, Tx, identity as rows};
+use crate::store::{Store, StoreError, Tx};
 
 /// As many tokens are remembered; beyond it all are forgotten and looked up again.
 const REMEMBERED_MAX: usize = 20_000;
@@ -104,50 +105,7 @@ impl Callers {
 /// # Errors
 /// The store's.
 pub fn bearer(tx: &mut dyn Tx, token: &Token) -> Result<Option<Caller>, StoreError> {
-    let Ok(user_id) = token.user_id.parse() else { return Ok(None) };
-    let Some(user) = rows::active_user(tx, &user_id)? else { return Ok(None) };
-    if token.issued_at < user.tokens_valid_from_seconds || rows::is_revoked(tx, &token.audit_ids)? {
-        return Ok(None);
-    }
-    let mut caller = Caller {
-        user_id,
-        user_name: user.name.into(),
-        user_domain_id: user.domain_id,
-        project_id: None,
-        project_domain_id: None,
-        domain_id: None,
-        system: false,
-        roles: Vec::new(),
-        is_admin: false,
-        expires_at_seconds: token.expires_at,
-        audit_ids: token.audit_ids.iter().map(|id| id.as_str().into()).collect(),
-        methods: token.methods.iter().map(|method| method.name().into()).collect(),
-        issued_at_seconds: token.issued_at,
-        application_credential_id: token.application_credential_id.as_deref().map(Into::into),
-    };
-    let target = match &token.scope {
-        Scope::Unscoped => return Ok(Some(caller)),
-        Scope::Project(id) => {
-            let Some(domain) = rows::active_project_domain(tx, id)? else { return Ok(None) };
-            caller.project_id = id.parse().ok();
-            caller.project_domain_id = Some(domain);
-            ("project", id.as_str())
-        }
-        Scope::Domain(id) => {
-            let Some(domain) = rows::active_domain(tx, id)? else { return Ok(None) };
-            caller.domain_id = Some(domain);
-            ("domain", id.as_str())
-        }
-        Scope::System => {
-            caller.system = true;
-            ("system", "all")
-        }
-    };
-    caller.roles = match &token.application_credential_id {
-        Some(credential) => rows::roles_of_credential(tx, credential, target.1)?,
-        None => rows::role_names(tx, &caller.user_id, target.0, target.1)?,
-    };
-    Ok((!caller.roles.is_empty()).then_some(caller))
+    standing(tx, token)?.map(|standing| standing.into_caller(token)).transpose()
 }
 
 /// The domain every cloud has.

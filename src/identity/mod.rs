@@ -3,10 +3,13 @@
 
 pub mod bootstrap;
 pub mod callers;
-mod error;
+pub mod catalog;
+pub mod error;
+pub mod login;
 pub mod password;
 pub mod random;
 pub mod secret;
+pub mod standing;
 pub mod token;
 
 pub use callers::NoCaller;

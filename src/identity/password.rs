@@ -8,6 +8,7 @@
 //! other algorithms (bcrypt_sha256, scrypt, pbkdf2_sha512) are not: `BadHash`.
 //! Whoever wants `strict_password_check` compares with `PASSWORD_BYTES_MAX` before coming here.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -60,6 +61,7 @@ pub struct PasswordPool {
     queue: SyncSender<Job>,
     rounds: Rounds,
     absent: Arc<str>,
+    checks: AtomicU64,
 }
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -85,7 +87,7 @@ impl PasswordPool {
             let jobs = Arc::clone(&jobs);
             thread::Builder::new().name("password".to_owned()).spawn(move || work(&jobs))?;
         }
-        Ok(PasswordPool { queue, rounds, absent: absent_hash(rounds).into() })
+        Ok(PasswordPool { queue, rounds, absent: absent_hash(rounds).into(), checks: AtomicU64::new(0) })
     }
 
     /// The hash to store: 60 characters, `$2b$…`. The salt is drawn at once, not when the future is first polled.
@@ -113,6 +115,7 @@ impl PasswordPool {
         password: Secret,
         hash: &str,
     ) -> impl Future<Output = Result<bool, PasswordError>> + Send + use<> {
+        self.checks.fetch_add(1, Ordering::Relaxed);
         let hash = hash.to_owned();
         let done = self.run(move || bcrypt::verify(cut(&password), &hash));
         async move { done?.await.map_err(|_| PasswordError::Stopped)?.map_err(|_| PasswordError::BadHash) }
@@ -126,6 +129,11 @@ impl PasswordPool {
     pub async fn verify_absent(&self, password: Secret) -> Result<bool, PasswordError> {
         // The very same path, so the very same cost. Should the password happen to fit, the answer is no all the same.
         self.verify(password, &self.absent).await.map(|_fits| false)
+    }
+
+    /// How many passwords were checked so far, those of nobody included: what an answer has cost, for tests and metrics.
+    pub fn checks(&self) -> u64 {
+        self.checks.load(Ordering::Relaxed)
     }
 
     fn run<T: Send + 'static>(

@@ -3,6 +3,7 @@
 
 pub mod disk_config;
 pub mod flavor;
+pub mod identity;
 pub mod ids;
 pub mod image;
 pub mod metadata;

@@ -31,6 +31,11 @@ impl Timestamp {
         self.0
     }
 
+    /// Whole seconds since the epoch, as tokens count time.
+    pub const fn seconds(self) -> i64 {
+        self.0.div_euclid(1_000_000)
+    }
+
     /// The moment this many seconds later (or earlier, if negative).
     pub fn plus_seconds(self, seconds: i64) -> Timestamp {
         Timestamp::from_microseconds(self.0.saturating_add(seconds.saturating_mul(1_000_000)))

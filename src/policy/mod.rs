@@ -85,7 +85,8 @@ impl Facts for Caller {
             "user_domain_id" => Some(Fact::Str(self.user_domain_id.as_str())),
             "project_id" | "tenant" | "tenant_id" => self.project_id.as_ref().map(|id| Fact::Str(id.as_str())),
             "project_domain_id" => self.project_domain_id.as_ref().map(|id| Fact::Str(id.as_str())),
-            "domain_id" => self.domain_id.as_ref().map(|id| Fact::Str(id.as_str())),
+            "token.project.domain.id" => self.project_domain_id.as_ref().map(|id| Fact::Str(id.as_str())),
+            "domain_id" | "token.domain.id" => self.domain_id.as_ref().map(|id| Fact::Str(id.as_str())),
             "system_scope" | "system" => self.system.then_some(Fact::Str("all")),
             "roles" => Some(Fact::List(&self.roles)),
             "is_admin" => Some(Fact::Bool(self.is_admin)),
@@ -128,6 +129,8 @@ impl Target for () {
 pub enum Scopes {
     /// Project-scoped tokens only, as all of Nova.
     Project,
+    /// Any but domain-scoped tokens.
+    SystemOrProject,
     /// Any token.
     Any,
 }
@@ -293,7 +296,12 @@ impl Policy {
         if A::RULE.is_empty() {
             return Ok(true);
         }
-        if A::SCOPES == Scopes::Project && who.project_id.is_none() {
+        let takes_token = match A::SCOPES {
+            Scopes::Project => who.project_id.is_some(),
+            Scopes::SystemOrProject => who.domain_id.is_none(),
+            Scopes::Any => true,
+        };
+        if !takes_token {
             return Ok(false);
         }
         self.holds(A::RULE, Case { credentials: who, target: it, verdicts })

@@ -1,6 +1,7 @@
 //! What rules can be about: which facts of each thing a rule may name, and who may know of it at all.
 
 mod flavor;
+mod identity;
 mod image;
 mod scope;
 

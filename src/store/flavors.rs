@@ -82,6 +82,8 @@ pub enum SortKey {
     Public,
     /// `disabled`.
     Disabled,
+    /// `rxtx_factor`.
+    RxtxFactor,
     /// `created_at`.
     Created,
 }
@@ -99,6 +101,7 @@ impl SortKey {
             SortKey::Swap => "swap_mb",
             SortKey::Public => "is_public",
             SortKey::Disabled => "disabled",
+            SortKey::RxtxFactor => "CAST(rxtx_factor AS DOUBLE PRECISION)",
             SortKey::Created => "created_at",
         }
     }

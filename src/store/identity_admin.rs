@@ -1,8 +1,77 @@
-//! The SQL of identity's administration.
+//! The SQL of identity's administration: here what the first start needs and what lists share; each resource has a file below.
 
-use super::{StoreError, Tx};
+pub mod application_credentials;
+pub mod catalog;
+pub mod domains;
+pub mod grants;
+pub mod projects;
+pub mod roles;
+pub mod users;
+
+use super::{Effect, Row, StoreError, Tx, Value};
+use crate::json::{self, Json, Object};
 use crate::model::ids::{ProjectId, RoleId, UserId};
 use crate::model::time::Timestamp;
+
+/// Which part of a list, by id.
+#[derive(Debug, Clone, Default)]
+pub struct Page {
+    /// What the part before ended with.
+    pub marker: Option<String>,
+    /// How many at most.
+    pub limit: Option<i64>,
+}
+
+/// The rows of a list that fit all filters, a column and its value each, in the order of their ids. `select` ends before WHERE.
+fn listed<T>(
+    tx: &mut dyn Tx,
+    select: &str,
+    filters: &[(&'static str, Value<'_>)],
+    page: &Page,
+    make: fn(&dyn Row) -> Result<T, StoreError>,
+) -> Result<Vec<T>, StoreError> {
+    let mut conditions = Vec::new();
+    let mut values = Vec::new();
+    for (column, value) in filters {
+        values.push(*value);
+        conditions.push(format!("{column} = ${}", values.len()));
+    }
+    if let Some(marker) = &page.marker {
+        values.push(marker.into());
+        conditions.push(format!("id > ${}", values.len()));
+    }
+    let mut sql = select.to_owned();
+    if !conditions.is_empty() {
+        sql.push_str(&format!(" WHERE {}", conditions.join(" AND ")));
+    }
+    sql.push_str(" ORDER BY id");
+    if let Some(limit) = page.limit {
+        values.push(limit.into());
+        sql.push_str(&format!(" LIMIT ${}", values.len()));
+    }
+    tx.all(&sql, &values, make)
+}
+
+/// The members that clients have added, from a column.
+fn extra(row: &dyn Row, column: usize) -> Result<Object, StoreError> {
+    let text = row.text(column)?;
+    let json = json::parse(text.as_bytes()).ok().and_then(Json::into_object);
+    json.ok_or_else(|| StoreError::Damaged(format!("column {column} holds {text:?}")))
+}
+
+/// The same for writing.
+fn extra_text(extra: &Object) -> String {
+    Json::from(extra.clone()).to_string()
+}
+
+fn owned(row: &dyn Row, column: usize) -> Result<Option<String>, StoreError> {
+    Ok(row.text_or_null(column)?.map(str::to_owned))
+}
+
+/// Has everything that is remembered of tokens forgotten when this commits.
+pub fn changed(tx: &mut dyn Tx) {
+    tx.announce(Effect::IdentityChanged);
+}
 
 /// Whether there is such a domain.
 ///
@@ -30,7 +99,7 @@ pub fn insert_domain(tx: &mut dyn Tx, id: &str, name: &str, description: &str) -
 /// The engine's; `Duplicate` where the name is taken.
 pub fn insert_role(tx: &mut dyn Tx, id: &RoleId, name: &str) -> Result<(), StoreError> {
     tx.execute(
-        "INSERT INTO roles (id, domain_id, name, description) VALUES ($1, '', $2, NULL)",
+        "INSERT INTO roles (id, domain_id, name, description, extra) VALUES ($1, '', $2, NULL, '{}')",
         &[id.as_str().into(), name.into()],
     )?;
     Ok(())

@@ -3,6 +3,7 @@
 //! lost during a commit is never guessed about: the server that comes next is asked what became of the transaction.
 
 mod connection;
+mod news;
 mod row;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -29,13 +30,12 @@ const READERS: usize = 8;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Any number that nobody else locks: "kilonova" on a telephone's keys.
 const MIGRATION_LOCK: i64 = 5_456_682;
-/// The channel on which processes tell each other that identity has changed.
-const CHANNEL: &str = "kilonova_identity";
 
 type Listener = Box<dyn Fn(Effect) + Send + Sync>;
 
 /// A PostgreSQL database.
 pub struct Postgres {
+    news: news::Listening,
     lanes: Vec<Queue>,
     next_lane: std::sync::atomic::AtomicUsize,
     readers: Queue,
@@ -91,7 +91,9 @@ impl Postgres {
             let waiting = waiting.clone();
             threads.push(spawn(format!("postgres-reader-{number}"), move || lane.read_each(&waiting))?);
         }
+        let news = news::listen(config, listener.clone())?;
         Ok(Postgres {
+            news,
             lanes,
             next_lane: Default::default(),
             readers: Queue(Mutex::new(Some(sender))),
@@ -142,6 +144,7 @@ impl Engine for Postgres {
     }
 
     fn close(&self) {
+        self.news.stop();
         self.lanes.iter().chain([&self.readers]).for_each(Queue::close);
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
@@ -318,7 +321,7 @@ fn write_batch(connection: &mut Connection, batch: &mut [Box<dyn Script>], run: 
     }
     run.effects.dedup();
     if run.effects.contains(&Effect::IdentityChanged) {
-        connection.plain(&format!("NOTIFY {CHANNEL}"))?;
+        connection.plain(&format!("NOTIFY {}", news::CHANNEL))?;
     }
     connection.commit()
 }

@@ -9,6 +9,7 @@ use kilonova::api::message::{Body, Request};
 use kilonova::cloud::{Cloud, Parts};
 use kilonova::config::{self, Settings, Sources};
 use kilonova::hypervisor::fake::Fake;
+use kilonova::identity::bootstrap::Login;
 use kilonova::identity::token::{self, Scope, Token};
 use kilonova::json::{self, Json};
 use kilonova::model::ids::{ProjectId, RoleId, UserId};
@@ -26,6 +27,7 @@ pub struct House {
     pub driver: Arc<Fake>,
     clock: Arc<AtomicI64>,
     directory: tempfile::TempDir,
+    logins: Vec<Login>,
 }
 
 impl House {
@@ -73,17 +75,23 @@ impl House {
             public_url: "http://kilonova.test".into(),
         };
         let cloud = Cloud::new(directory.path(), parts).expect("a cloud in a temporary directory");
-        cloud.begin().await.expect("a first start");
-        House { cloud, driver, clock, directory }
+        let logins = cloud.begin().await.expect("a first start");
+        House { cloud, driver, clock, directory, logins }
     }
 
     /// Stops the process, as far as a test can, and starts it again on the same directory.
     pub async fn restarted(self) -> House {
-        let House { cloud, driver, clock, directory } = self;
+        let House { cloud, driver, clock, directory, logins } = self;
         cloud.store.close();
         let settings = cloud.settings.clone();
         drop(cloud);
-        House::open(directory, settings, driver, clock).await
+        House { logins, ..House::open(directory, settings, driver, clock).await }
+    }
+
+    /// The password that the first start made for `admin` or `demo`.
+    pub fn password(&self, name: &str) -> String {
+        let login = self.logins.iter().find(|login| login.name == name).expect("one of the first start");
+        login.password.expose().to_owned()
     }
 
     /// Lets time pass.

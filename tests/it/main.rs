@@ -3,9 +3,11 @@
 mod cases;
 mod conformance;
 mod engine;
+mod flavors;
 mod floors;
 mod headers;
 mod house;
+mod identity_tokens;
 mod image_metadata;
 mod order;
 mod pages;

@@ -1,6 +1,9 @@
 //! Compute's endpoints, one file per resource.
 
+pub mod flavors;
 pub mod image_metadata;
+pub mod links;
+pub mod page;
 pub mod server_metadata;
 pub mod versions;
 
@@ -20,6 +23,20 @@ pub const ROWS: &[&dyn Operation] = &[
     row::<server_metadata::ShowItem>(),
     row::<server_metadata::PutItem>(),
     row::<server_metadata::DeleteItem>(),
+    row::<flavors::list::Index>(),
+    row::<flavors::list::Detail>(),
+    row::<flavors::Show>(),
+    row::<flavors::Create>(),
+    row::<flavors::Update>(),
+    row::<flavors::Delete>(),
+    row::<flavors::access::Index>(),
+    row::<flavors::access::Add>(),
+    row::<flavors::access::Remove>(),
+    row::<flavors::extra_specs::Index>(),
+    row::<flavors::extra_specs::Show>(),
+    row::<flavors::extra_specs::Create>(),
+    row::<flavors::extra_specs::Update>(),
+    row::<flavors::extra_specs::Delete>(),
     row::<versions::ListVersions>(),
     row::<versions::Choices>(),
     row::<versions::ShowDoor>(),

@@ -4,6 +4,7 @@
 use super::Fault;
 use crate::api::dialect::Dialect;
 use crate::compute::Error;
+use crate::compute::flavors::{Access, FlavorError};
 
 /// What a client reads.
 pub fn fault(error: &Error, dialect: &Dialect) -> Fault {
@@ -16,6 +17,27 @@ pub fn fault(error: &Error, dialect: &Dialect) -> Fault {
         Error::Locked(server) => Fault::conflict(format!("Instance {server} is locked")),
         Error::State(server, action, refusal) => Fault::conflict(refusal.sentence(*action, &server.to_string())),
         Error::TooManyItems { told } => Fault::forbidden(format!("Maximum number of metadata items exceeds {told}")),
+        Error::Flavor(error) => flavor(error),
         Error::Store(error) => super::store(error),
+    }
+}
+
+fn flavor(error: &FlavorError) -> Fault {
+    match error {
+        FlavorError::NotFound(id) => Fault::not_found(format!("Flavor {id} could not be found.")),
+        FlavorError::NameExists(name) => Fault::conflict(format!("Flavor with name {name} already exists.")),
+        FlavorError::IdExists(id) => Fault::conflict(format!("Flavor with ID {id} already exists.")),
+        FlavorError::NoListOfPublic => Fault::not_found("Access list not available for public flavors."),
+        FlavorError::NoAccessToPublic => Fault::conflict("Can not add access to a public flavor."),
+        FlavorError::ProjectNotFound(id) => Fault::bad_request(format!("Project ID {id} is not a valid project.")),
+        FlavorError::AccessExists(Access { flavor, project }) => Fault::conflict(format!(
+            "Flavor access already exists for flavor {flavor} and project {project} combination."
+        )),
+        FlavorError::AccessNotFound(Access { flavor, project }) => {
+            Fault::not_found(format!("Flavor access not found for {flavor} / {project} combination."))
+        }
+        FlavorError::ExtraSpecNotFound { flavor, key } => {
+            Fault::not_found(format!("Flavor {flavor} has no extra specs with key {key}."))
+        }
     }
 }

@@ -62,6 +62,13 @@ impl Connection {
         Ok(Connection { client, statements: HashMap::new() })
     }
 
+    /// Waits for a notification on a channel that was listened to; false where none came in time.
+    pub fn wait_for_news(&mut self, patience: std::time::Duration) -> Result<bool, Lost> {
+        let mut notifications = self.client.notifications();
+        let next = fallible_iterator::FallibleIterator::next(&mut notifications.timeout_iter(patience));
+        next.map(|notification| notification.is_some()).map_err(|error| meaning(&error))
+    }
+
     /// Runs a statement of ours that has neither parameters nor rows.
     pub fn plain(&mut self, sql: &str) -> Result<(), Lost> {
         self.client.batch_execute(sql).map_err(|error| meaning(&error))

@@ -1,0 +1,63 @@
+//! How processes on one database hear that identity has changed: PostgreSQL's notifications, sent with the commit that changed it. While
+//! the connection they come on is down nothing can be heard, so everything remembered is forgotten again and again.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use postgres::Config;
+
+use super::connection::{Connection, Lost};
+use super::{Listener, spawn};
+use crate::store::engine::{Effect, StoreError};
+
+/// The channel.
+pub const CHANNEL: &str = "kilonova_identity";
+/// How often a thread that waits looks whether it is still wanted.
+const LOOK: Duration = Duration::from_millis(200);
+/// How long something remembered may outlive a change while nothing can be heard.
+const DEAF: Duration = Duration::from_millis(100);
+
+/// The thread that listens. It ends within `LOOK` of being told; nobody waits for it.
+pub struct Listening(Arc<AtomicBool>);
+
+impl Listening {
+    /// Tells it to end.
+    pub fn stop(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Starts to listen.
+pub fn listen(config: Config, listener: Arc<OnceLock<Listener>>) -> Result<Listening, StoreError> {
+    let stopped = Arc::new(AtomicBool::new(false));
+    let over = stopped.clone();
+    spawn("postgres-news".into(), move || {
+        let tell = || {
+            if let Some(listener) = listener.get() {
+                listener(Effect::IdentityChanged);
+            }
+        };
+        while !over.load(Ordering::Relaxed) {
+            let heard = Connection::open(&config).map(|connection| hear(connection, &over, &tell));
+            if heard.is_err() || !over.load(Ordering::Relaxed) {
+                tell();
+                std::thread::sleep(DEAF);
+            }
+        }
+    })?;
+    Ok(Listening(stopped))
+}
+
+/// Passes on what is heard until the connection breaks or nobody wants to hear.
+fn hear(mut connection: Connection, over: &AtomicBool, tell: &dyn Fn()) -> Result<(), Lost> {
+    connection.plain(&format!("LISTEN {CHANNEL}"))?;
+    // whatever changed before was not heard
+    tell();
+    while !over.load(Ordering::Relaxed) {
+        if connection.wait_for_news(LOOK)? {
+            tell();
+        }
+    }
+    Ok(())
+}
