@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::api::call::Call;
+use crate::api::dialect::{Dialect, OPENSTACK};
 use crate::api::endpoint::Error;
 use crate::api::fault::{self, Fault};
+use crate::api::rate::Rates;
 use crate::api::router::Router;
 use crate::api::table;
 use crate::blobs::Blobs;
@@ -51,6 +53,8 @@ pub struct Cloud {
     pub passwords: PasswordPool,
     /// All endpoints.
     pub router: Router,
+    /// The rate limits of Cloud Servers, where the settings have any.
+    pub rates: Option<Rates>,
     /// Woken when a commit has recorded tasks.
     pub work: tokio::sync::Notify,
     rules: LiveRules,
@@ -94,6 +98,7 @@ impl Cloud {
             callers: Callers::default(),
             passwords: PasswordPool::for_this_machine(rounds).map_err(|error| text(&error))?,
             router: Router::new(table::all()),
+            rates: Rates::new(&settings.cloud_servers.rate_limits, &clock),
             work: tokio::sync::Notify::new(),
             rules: table::live_rules(directory, &settings).map_err(|error| text(&error))?,
             remote: Remote::new(&remote_settings(&settings)?).map_err(|error| text(&error))?,
@@ -187,7 +192,12 @@ impl Cloud {
 
     /// The quotas that apply where nobody has set any.
     pub fn quota_defaults(&self) -> QuotaDefaults<'_> {
-        QuotaDefaults(&self.settings)
+        self.quota_defaults_at(&OPENSTACK)
+    }
+
+    /// As `quota_defaults`, at one door.
+    pub fn quota_defaults_at(&self, dialect: &'static Dialect) -> QuotaDefaults<'_> {
+        QuotaDefaults { settings: &self.settings, dialect }
     }
 
     /// Asks another server what a rule wants to know, and notes its answer for this call.
@@ -268,12 +278,16 @@ pub enum NotKnown {
 }
 
 /// The settings of group `quota` by the names of Nova's resources.
-pub struct QuotaDefaults<'a>(&'a Settings);
+pub struct QuotaDefaults<'a> {
+    settings: &'a Settings,
+    dialect: &'static Dialect,
+}
 
 impl Defaults for QuotaDefaults<'_> {
     fn default_of(&self, resource: &str) -> i64 {
-        let quota = &self.0.quota;
+        let quota = &self.settings.quota;
         match resource {
+            "metadata_items" if self.dialect.is_cloud_servers => self.settings.cloud_servers.metadata_items,
             "metadata_items" => quota.metadata_items,
             "instances" => quota.instances,
             "cores" => quota.cores,

@@ -11,7 +11,7 @@ use super::fault::Fault;
 use super::message::Body;
 use super::query::Query;
 use super::version::Microversion;
-use crate::cloud::Cloud;
+use crate::cloud::{Cloud, QuotaDefaults};
 use crate::json::Json;
 use crate::model::ids::ProjectId;
 use crate::model::moment::Moment;
@@ -78,6 +78,11 @@ impl Call {
     /// The value of a `{name}` of the route.
     pub fn part(&self, name: &str) -> &str {
         self.path.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value)
+    }
+
+    /// The quotas that apply where nobody has set any: Cloud Servers has its own for metadata.
+    pub fn quota_defaults(&self) -> QuotaDefaults<'_> {
+        self.cloud.quota_defaults_at(self.dialect)
     }
 
     /// Time and ids for one run of a script: the same at every run.

@@ -1,5 +1,7 @@
 //! The doors of the house, as data: where each stands, and in what the two dialects of Compute differ. Nothing here decides.
 
+use std::borrow::Cow;
+
 /// Which API a request speaks to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Api {
@@ -50,6 +52,11 @@ pub struct Dialect {
 }
 
 impl Dialect {
+    /// A key of an image's metadata as this dialect tells it: Cloud Servers knows lower case only.
+    pub fn image_key<'a>(&self, key: &'a str) -> Cow<'a, str> {
+        if self.is_cloud_servers { key.to_ascii_lowercase().into() } else { key.into() }
+    }
+
     /// Whether tokens are looked at by keystonemiddleware, which has a form of 401 of its own. Cloud Servers says it as any
     /// other fault of its own.
     pub fn has_keystone_in_front(&self) -> bool {

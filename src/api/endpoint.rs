@@ -182,7 +182,18 @@ pub trait Takes: Sized + Send + Sync + 'static {
         None
     }
 
-    /// Makes it of a body that fits the schema.
+    /// Refuses a body that cannot be one of these: by the schema, unless the dialect has checks of its own.
+    ///
+    /// # Errors
+    /// 400, or what the dialect has.
+    fn check(call: &Call) -> Result<(), Error> {
+        match Self::schema(call.version) {
+            Some(schema) => Ok(schema.check(&call.body)?),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes it of a body that `check` has let through.
     ///
     /// # Errors
     /// Where it cannot.
@@ -371,6 +382,11 @@ pub trait Operation: Send + Sync {
     fn more_rules(&self) -> &'static [Rule];
     /// What a body must look like.
     fn schema(&self, version: Microversion) -> Option<&'static Schema>;
+    /// Refuses a body that the row cannot take.
+    ///
+    /// # Errors
+    /// As `Takes::check`.
+    fn check(&self, call: &Call) -> Result<(), Error>;
     /// Does the work.
     fn answer(&self, call: Arc<Call>) -> Answer;
 }
@@ -452,6 +468,9 @@ impl<E: Endpoint> Operation for Row<E> {
     fn schema(&self, version: Microversion) -> Option<&'static Schema> {
         E::Takes::schema(version)
     }
+    fn check(&self, call: &Call) -> Result<(), Error> {
+        E::Takes::check(call)
+    }
     fn answer(&self, call: Arc<Call>) -> Answer {
         Box::pin(async move {
             let body = Arc::new(E::Takes::from_body(&call)?);
@@ -524,6 +543,9 @@ impl<E: Errand> Operation for ErrandRow<E> {
     }
     fn schema(&self, version: Microversion) -> Option<&'static Schema> {
         E::Takes::schema(version)
+    }
+    fn check(&self, call: &Call) -> Result<(), Error> {
+        E::Takes::check(call)
     }
     fn answer(&self, call: Arc<Call>) -> Answer {
         Box::pin(async move {

@@ -9,9 +9,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use super::dialect::{Api, Dialect};
 use super::message::{Body, Response};
+use super::rate::TooOften;
 use super::schema::SchemaError;
+use crate::config::RateLimit;
 use crate::json::{self, Json};
 use crate::json_object;
+use crate::model::time::Timestamp;
 use crate::store::StoreError;
 
 /// Seconds after which a client that met an overloaded or absent store may try again.
@@ -28,6 +31,8 @@ pub struct Fault {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Seconds after which it is worth trying again.
     pub retry_after_seconds: Option<u64>,
+    /// The same as a time, with the details that Cloud Servers then tells.
+    pub retry_at: Option<(Timestamp, String)>,
     /// The name in Neutron's faults, or another name than the status gives in Nova's.
     pub name: Option<&'static str>,
 }
@@ -35,7 +40,14 @@ pub struct Fault {
 impl Fault {
     /// A fault of this status and sentence.
     pub fn new(status: StatusCode, message: impl Into<String>) -> Fault {
-        Fault { status, message: message.into(), headers: Vec::new(), retry_after_seconds: None, name: None }
+        Fault {
+            status,
+            message: message.into(),
+            headers: Vec::new(),
+            retry_after_seconds: None,
+            retry_at: None,
+            name: None,
+        }
     }
 
     /// 400.
@@ -51,6 +63,23 @@ impl Fault {
     /// 404.
     pub fn not_found(message: impl Into<String>) -> Fault {
         Fault::new(StatusCode::NOT_FOUND, message)
+    }
+
+    /// 413 for more than may be had. Trying again at once is as good as later, says the header, as Nova's did.
+    pub fn over_limit(message: impl Into<String>) -> Fault {
+        Fault { retry_after_seconds: Some(0), ..Fault::new(StatusCode::PAYLOAD_TOO_LARGE, message) }
+    }
+
+    /// 413 for more often than may be asked, with what the limit is and when it will be worth trying again.
+    pub fn too_often(refused: &TooOften) -> Fault {
+        let RateLimit { method, uri, value, unit } = &refused.limit;
+        let unit = unit.to_string().to_lowercase();
+        let details = format!("Only {value} {method} request(s) can be made to {uri} every {unit}.");
+        Fault {
+            retry_after_seconds: Some(refused.retry_after_seconds),
+            retry_at: Some((refused.retry_at, details)),
+            ..Fault::new(StatusCode::PAYLOAD_TOO_LARGE, "OverLimit Retry...")
+        }
     }
 
     /// 409.
@@ -101,7 +130,10 @@ impl Fault {
     /// `{"itemNotFound": {"code": 404, "message": "…"}}`, with `retryAfter` where there is one (nova/api/openstack/wsgi.py).
     fn as_nova(&self) -> Vec<u8> {
         let mut inner = json_object! { "code": i64::from(self.status.as_u16()), "message": self.message.as_str() };
-        if let Some(seconds) = self.retry_after_seconds {
+        if let Some((time, details)) = &self.retry_at {
+            inner.insert("details", Json::from(details.as_str()));
+            inner.insert("retryAt", Json::from(time.to_string()));
+        } else if let Some(seconds) = self.retry_after_seconds {
             inner.insert("retryAfter", Json::from(seconds.to_string()));
         }
         let name = self.name.unwrap_or_else(|| nova_name(self.status));

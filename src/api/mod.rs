@@ -10,6 +10,7 @@ pub mod identity;
 pub mod image;
 pub mod message;
 pub mod query;
+pub mod rate;
 pub mod router;
 pub mod schema;
 pub mod table;
@@ -31,6 +32,7 @@ use endpoint::{Error, Operation, QueryRule, Reply};
 use fault::Fault;
 use message::{Body, BodyError, Request, Response};
 use query::{Query, percent_decoded};
+use rate::Rates;
 use router::{Found, Router, Rows};
 use schema::{Rule, Schema};
 use version::{LEGACY_VERSION_HEADER, Microversion, NoVersion, VERSION_HEADER};
@@ -86,6 +88,9 @@ impl Visit<'_> {
             self.refuse_announced_size(&request.body)?;
         }
         let caller = self.caller(dialect, &way, &request.headers).await?;
+        if let Some(rates) = self.cloud.rates.as_ref().filter(|_| dialect.is_cloud_servers) {
+            count(rates, caller.as_deref(), &request.method, &decoded)?;
+        }
         let (rows, path, path_project) = arrived(way)?;
         let version = self.negotiate(dialect, &request.headers)?;
         let is_open = rows.iter().all(|row| row.rule().is_open);
@@ -120,10 +125,10 @@ impl Visit<'_> {
             verdicts: Mutex::new(Arc::new(Verdicts::none())),
         });
         check_query(operation, &call)?;
-        if let Some(schema) = operation.schema(version) {
-            schema.check(&call.body)?;
-        }
-        let outcome = operation.answer(call.clone()).await;
+        let outcome = match operation.check(&call) {
+            Ok(()) => operation.answer(call.clone()).await,
+            Err(error) => Err(error),
+        };
         match outcome {
             Ok(reply) => Ok(self.response(operation, &call, reply)),
             Err(error) => Err(self.fault(operation, &call, error)),
@@ -283,15 +288,25 @@ impl Visit<'_> {
         if dialect.api == Api::Identity {
             headers.insert(header::VARY, HeaderValue::from_static("X-Auth-Token"));
         }
-        if dialect.is_cloud_servers {
-            set(headers, "x-compute-request-id", &self.request_id);
-        } else if !dialect.prefix.is_empty() {
+        if !dialect.prefix.is_empty() {
             set(headers, "x-openstack-request-id", &self.request_id);
             if dialect.api == Api::Compute {
                 set(headers, "x-compute-request-id", &self.request_id);
             }
         }
     }
+}
+
+/// Counts a request for the rate limits of its project. What needs no token is not counted.
+fn count(rates: &Rates, caller: Option<&Caller>, method: &Method, decoded: &str) -> Result<(), Fault> {
+    let Some(caller) = caller else { return Ok(()) };
+    let whose = caller.project_id.as_ref().map_or(caller.user_id.as_str(), ProjectId::as_str);
+    let segments = router::segments(decoded);
+    let path = match segments.split_first() {
+        Some((first, rest)) if is_project_segment(first) => rest,
+        _ => &segments,
+    };
+    rates.count(whose, method.as_str(), path).map_err(|refused| Fault::too_often(&refused))
 }
 
 /// Finds the rows, trying a project segment where the door takes one.
@@ -329,8 +344,11 @@ fn ask_plainly(request: &mut Request) {
     request.headers.remove(header::CONTENT_TYPE);
 }
 
+/// Rows, the values of the route's names, and the project in the path.
+type Arrived<'r> = (&'r Rows, Vec<(&'static str, String)>, Option<String>);
+
 /// The rows, or the fault of a way that leads to none.
-fn arrived(way: Way<'_>) -> Result<(&Rows, Vec<(&'static str, String)>, Option<String>), Fault> {
+fn arrived(way: Way<'_>) -> Result<Arrived<'_>, Fault> {
     match way {
         Way::Rows(rows, values, project) => Ok((rows, values, project)),
         Way::Nowhere => Err(Fault::not_found("The resource could not be found.")),

@@ -72,7 +72,7 @@ pub enum NoVersion {
 pub fn negotiate(headers: &HeaderMap) -> Result<Microversion, NoVersion> {
     match asked(headers) {
         None => Ok(Microversion::OLDEST),
-        Some(text) if text == "latest" => Ok(Microversion::NEWEST),
+        Some("latest") => Ok(Microversion::NEWEST),
         Some(text) => parse(text),
     }
 }

@@ -16,6 +16,8 @@ pub enum Error {
     UriMismatch,
     /// The body is not what the schema let through.
     MalformedBody,
+    /// The metadata of the body cannot be, where no schema says so in its own words.
+    BadMetadata(BadMetadata),
     /// The server is locked, and the caller may not override that.
     Locked(ServerId),
     /// The server's state does not permit it.
@@ -35,6 +37,25 @@ impl From<FlavorError> for Error {
     fn from(error: FlavorError) -> Self {
         Error::Flavor(error)
     }
+}
+
+/// What is wrong with metadata in a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadMetadata {
+    /// The container of many items is no map.
+    NotAMap,
+    /// The container of one item is no map.
+    NotAnItem,
+    /// There is more than one item where one belongs.
+    SeveralItems,
+    /// A value is no text.
+    NotText,
+    /// A key has no characters.
+    EmptyKey,
+    /// A key has more than 255 characters.
+    LongKey,
+    /// A value has more than 255 characters.
+    LongValue,
 }
 
 impl From<StoreError> for Error {

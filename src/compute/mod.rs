@@ -6,4 +6,4 @@ pub mod flavors;
 pub mod limits;
 pub mod metadata;
 
-pub use error::Error;
+pub use error::{BadMetadata, Error};

@@ -8,10 +8,9 @@ use crate::model::metadata::Metadata;
 
 /// Names of an image's own fields. Nova sends these back as they were, over whatever the metadata says: an item of such a name
 /// changes nothing.
-const OVERWRITTEN: [&str; 13] = [
+const OVERWRITTEN: [&str; 12] = [
     "id",
     "name",
-    "owner",
     "visibility",
     "checksum",
     "os_hash_algo",
@@ -23,6 +22,27 @@ const OVERWRITTEN: [&str; 13] = [
     "min_disk",
     "stores",
 ];
+
+/// Another such field, which is an item like any other in Cloud Servers (its documents show one; seed 003).
+const OWNER: &str = "owner";
+
+/// What bounds a change.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// The caller's quota.
+    pub limit: Limit,
+    /// Whose `owner` it is.
+    pub owner: Owner,
+}
+
+/// What an item named `owner` is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    /// A field of the image, out of reach: Nova with Glance.
+    Field,
+    /// An item: Cloud Servers.
+    Item,
+}
 
 /// Names that nobody may give a property. To some of them Nova answers 500; here all are refused alike.
 const REFUSED: [&str; 15] = [
@@ -60,27 +80,27 @@ pub struct Change {
 ///
 /// # Errors
 /// Where there would be more than the quota allows.
-pub fn merge(image: &Image, items: &Metadata, limit: Limit) -> Result<Change, Error> {
+pub fn merge(image: &Image, items: &Metadata, bounds: Bounds) -> Result<Change, Error> {
     let mut wanted = image.properties.clone();
     for item in items {
         wanted.put(item.key.as_str(), Some(item.value.as_str().to_owned()));
     }
-    within(wanted.len(), limit)?;
-    Ok(change(&image.properties, &wanted))
+    within(wanted.len(), bounds.limit)?;
+    Ok(change(&image.properties, &wanted, bounds.owner))
 }
 
 /// These items and no others.
 ///
 /// # Errors
 /// As `merge`.
-pub fn replace(image: &Image, items: &Metadata, limit: Limit) -> Result<Change, Error> {
-    within(items.len(), limit)?;
+pub fn replace(image: &Image, items: &Metadata, bounds: Bounds) -> Result<Change, Error> {
+    within(items.len(), bounds.limit)?;
     let stays = |property: &&Property| items.get(&property.name).is_some();
     let mut wanted: Properties = image.properties.iter().filter(stays).cloned().collect();
     for item in items {
         wanted.put(item.key.as_str(), Some(item.value.as_str().to_owned()));
     }
-    Ok(change(&image.properties, &wanted))
+    Ok(change(&image.properties, &wanted, bounds.owner))
 }
 
 /// Without the item of this key.
@@ -103,17 +123,18 @@ fn within(items: usize, limit: Limit) -> Result<(), Error> {
     }
 }
 
-fn change(before: &Properties, wanted: &Properties) -> Change {
+fn change(before: &Properties, wanted: &Properties, owner: Owner) -> Change {
     let is_refused = wanted.iter().any(|property| is_refused(&property.name) && !before.contains(&property.name));
-    let after: Properties = wanted.iter().filter_map(|property| kept(before, property)).collect();
+    let after: Properties = wanted.iter().filter_map(|property| kept(before, property, owner)).collect();
     Change { changes: is_refused || !after.says_the_same_as(before), after, is_refused }
 }
 
 /// What a property that is wanted comes to: itself, what it was before, or nothing.
-fn kept(before: &Properties, property: &Property) -> Option<Property> {
+fn kept(before: &Properties, property: &Property, owner: Owner) -> Option<Property> {
     let old = || before.iter().find(|old| old.name == property.name).cloned();
     match property.name.as_str() {
         name if OVERWRITTEN.contains(&name) => old(),
+        OWNER if owner == Owner::Field => old(),
         "kernel_id" | "ramdisk_id" if property.value.as_deref().is_some_and(says_none) => old(),
         _ => Some(property.clone()),
     }
@@ -132,7 +153,7 @@ mod tests {
     use super::*;
     use crate::model::metadata::{MetadataItem, MetadataKey, MetadataValue};
 
-    const NO_LIMIT: Limit = Limit { enforced: None, told: -1 };
+    const NO_LIMIT: Bounds = Bounds { limit: Limit { enforced: None, told: -1 }, owner: Owner::Field };
 
     fn items(items: &[(&str, &str)]) -> Metadata {
         let item = |(key, value): &(&str, &str)| MetadataItem {
@@ -167,7 +188,7 @@ mod tests {
     #[test]
     fn what_is_said_already_is_no_change() {
         let change = merge(&image(&[("a", "1")]), &items(&[("a", "1")]), NO_LIMIT).expect("within the limit");
-        assert_eq!(change.changes, false);
+        assert!(!change.changes);
     }
 
     #[test]
@@ -175,6 +196,13 @@ mod tests {
         let change = merge(&image(&[("a", "1")]), &items(&[("owner", "x"), ("checksum", "x")]), NO_LIMIT)
             .expect("within the limit");
         assert_eq!((change.after, change.changes), (properties(&[("a", "1")]), false));
+    }
+
+    #[test]
+    fn an_owner_is_an_item_where_the_dialect_says_so() {
+        let bounds = Bounds { owner: Owner::Item, ..NO_LIMIT };
+        let change = merge(&image(&[]), &items(&[("owner", "John")]), bounds).expect("within the limit");
+        assert_eq!(change.after, properties(&[("owner", "John")]));
     }
 
     #[test]
@@ -195,11 +223,11 @@ mod tests {
 
     #[test]
     fn the_limit_counts_what_would_be_there() {
-        let limit = Limit { enforced: Some(1), told: 1 };
+        let limit = Bounds { limit: Limit { enforced: Some(1), told: 1 }, ..NO_LIMIT };
         let full = image(&[("a", "1")]);
         assert!(matches!(merge(&full, &items(&[("b", "1")]), limit), Err(Error::TooManyMetadataItems)));
         assert!(merge(&full, &items(&[("a", "2")]), limit).is_ok());
-        let none = Limit { enforced: Some(0), told: 0 };
+        let none = Bounds { limit: Limit { enforced: Some(0), told: 0 }, ..NO_LIMIT };
         assert!(replace(&full, &items(&[]), none).is_ok());
     }
 }

@@ -1,6 +1,7 @@
 // Prose tests of the whole API, in process: one binary, one file per resource.
 
 mod cases;
+mod cloud_servers;
 mod conformance;
 mod engine;
 mod flavors;

@@ -8,12 +8,13 @@ use crate::api::call::Call;
 use crate::api::endpoint::{Endpoint, Error, Gives, QueryRule, Reply, Route, Rule, delete, get, post, put};
 use crate::api::image::policy::{GetImage, ModifyImage};
 use crate::api::version::Versions;
-use crate::compute::limits::{self, Limit};
+use crate::compute::limits;
 use crate::image::Error as ImageError;
-use crate::image::metadata::{self, Change};
+use crate::image::metadata::{self, Bounds, Change, Owner};
 use crate::json::{self, Json, Object};
 use crate::json_object;
 use crate::model::image::{Image, Properties, Property};
+use crate::model::metadata::{Metadata, MetadataItem, MetadataKey};
 use crate::policy::Allowed;
 use crate::store::{Tx, images};
 
@@ -54,7 +55,7 @@ impl Endpoint for Merge {
     type Gives = ImageMetadata;
 
     fn run(tx: &mut dyn Tx, image: Allowed<GetImage>, call: &Call, body: &MetadataMap) -> Result<ImageMetadata, Error> {
-        let change = metadata::merge(&image, &body.0, limit(tx, call)?)?;
+        let change = metadata::merge(&image, &named(&image, call, &body.0), bounds(tx, call)?)?;
         Ok(ImageMetadata(apply(tx, &image, call, change)?))
     }
 }
@@ -73,9 +74,9 @@ impl Endpoint for Replace {
     type Gives = MetadataMap;
 
     fn run(tx: &mut dyn Tx, image: Allowed<GetImage>, call: &Call, body: &MetadataMap) -> Result<MetadataMap, Error> {
-        let change = metadata::replace(&image, &body.0, limit(tx, call)?)?;
+        let change = metadata::replace(&image, &named(&image, call, &body.0), bounds(tx, call)?)?;
         apply(tx, &image, call, change)?;
-        Ok(MetadataMap(body.0.clone()))
+        Ok(MetadataMap(body.0.iter().map(|item| told(item, call)).collect()))
     }
 }
 
@@ -92,9 +93,10 @@ impl Endpoint for ShowItem {
     type Gives = Json;
 
     fn run(_: &mut dyn Tx, image: Allowed<GetImage>, call: &Call, (): &()) -> Result<Json, Error> {
-        let found = image.properties.iter().find(|property| property.name == call.part("key"));
-        let item = found.map(shown).ok_or(ImageError::MetadataItemNotFound)?;
-        Ok(json_object! { "meta": Object::from_iter([item]) }.into())
+        let name = name_of(&image, call, call.part("key"));
+        let found = image.properties.iter().find(|property| property.name == name);
+        let (key, value) = found.map(shown).ok_or(ImageError::MetadataItemNotFound)?;
+        Ok(json_object! { "meta": Object::from_iter([(call.dialect.image_key(&key).into_owned(), value)]) }.into())
     }
 }
 
@@ -113,14 +115,15 @@ impl Endpoint for PutItem {
 
     /// Unlike for servers, a mismatch is told before anybody looks for the image.
     fn before(call: &Call, body: &MetaItem) -> Result<(), Error> {
-        if body.0.key.as_str() == call.part("key") { Ok(()) } else { Err(ImageError::UriMismatch.into()) }
+        let key = |text| call.dialect.image_key(text);
+        if key(body.0.key.as_str()) == key(call.part("key")) { Ok(()) } else { Err(ImageError::UriMismatch.into()) }
     }
 
     fn run(tx: &mut dyn Tx, image: Allowed<GetImage>, call: &Call, body: &MetaItem) -> Result<MetaItem, Error> {
         let items = [body.0.clone()].into_iter().collect();
-        let change = metadata::merge(&image, &items, limit(tx, call)?)?;
+        let change = metadata::merge(&image, &named(&image, call, &items), bounds(tx, call)?)?;
         apply(tx, &image, call, change)?;
-        Ok(MetaItem(body.0.clone()))
+        Ok(MetaItem(told(&body.0, call)))
     }
 }
 
@@ -138,14 +141,41 @@ impl Endpoint for DeleteItem {
     type Gives = ();
 
     fn run(tx: &mut dyn Tx, image: Allowed<GetImage>, call: &Call, (): &()) -> Result<(), Error> {
-        let change = metadata::without(&image, call.part("key"))?;
+        let change = metadata::without(&image, &name_of(&image, call, call.part("key")))?;
         apply(tx, &image, call, change).map(|_| ())
     }
 }
 
-/// The caller's quota, not the image's owner's (metadata.md §2.6).
-fn limit(tx: &mut dyn Tx, call: &Call) -> Result<Limit, Error> {
-    Ok(limits::metadata_items(tx, &call.cloud.quota_defaults(), call.project()?, &call.who()?.user_id)?)
+/// The caller's quota, not the image's owner's (metadata.md §2.6), and what the dialect says of names.
+fn bounds(tx: &mut dyn Tx, call: &Call) -> Result<Bounds, Error> {
+    let limit = limits::metadata_items(tx, &call.quota_defaults(), call.project()?, &call.who()?.user_id)?;
+    Ok(Bounds { limit, owner: if call.dialect.is_cloud_servers { Owner::Item } else { Owner::Field } })
+}
+
+/// The name of the property that a key of the request means. Where keys are folded, any spelling means the property that is
+/// there already, however it is spelt (the last of several, which is the one that is shown); a new one is folded.
+fn name_of(image: &Image, call: &Call, key: &str) -> String {
+    let folded = call.dialect.image_key(key);
+    let same = |property: &&Property| call.dialect.image_key(&property.name) == folded;
+    let known = image.properties.iter().rev().find(same).map(|property| property.name.clone());
+    known.unwrap_or_else(|| folded.into_owned())
+}
+
+/// The items of the request under the names they are kept by.
+fn named(image: &Image, call: &Call, items: &Metadata) -> Metadata {
+    let item = |item: &MetadataItem| renamed(item, &name_of(image, call, item.key.as_str()));
+    items.iter().map(item).collect()
+}
+
+/// An item as the answer shows it.
+fn told(item: &MetadataItem, call: &Call) -> MetadataItem {
+    renamed(item, &call.dialect.image_key(item.key.as_str()))
+}
+
+/// The item under a name that differs at most in case, so that it is a key as well.
+fn renamed(item: &MetadataItem, name: &str) -> MetadataItem {
+    let key = MetadataKey::new(name).unwrap_or_else(|_| item.key.clone());
+    MetadataItem { key, value: item.value.clone() }
 }
 
 /// Writes a change that the caller may make; gives the properties afterwards. What changes nothing needs no permission: Nova then
@@ -164,8 +194,9 @@ fn apply(tx: &mut dyn Tx, image: &Image, call: &Call, change: Change) -> Result<
 pub struct ImageMetadata(pub Properties);
 
 impl Gives for ImageMetadata {
-    fn into_reply(self, _: &Call) -> Reply {
-        Reply::json(&json_object! { "metadata": shown_all(&self.0) }.into())
+    fn into_reply(self, call: &Call) -> Reply {
+        let items = self.0.iter().map(shown).map(|(key, value)| (call.dialect.image_key(&key).into_owned(), value));
+        Reply::json(&json_object! { "metadata": items.collect::<Object>() }.into())
     }
 }
 

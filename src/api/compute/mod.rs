@@ -1,5 +1,6 @@
 //! Compute's endpoints, one file per resource.
 
+pub mod cloud_servers;
 pub mod flavors;
 pub mod image_metadata;
 pub mod links;

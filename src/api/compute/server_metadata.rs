@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 
+use super::cloud_servers;
 use crate::api::call::Call;
 use crate::api::endpoint::{Endpoint, Error, Gives, Locate, Reply, Route, Takes, delete, get, post, put};
 use crate::api::message::Body;
@@ -137,7 +138,7 @@ impl Endpoint for DeleteItem {
 /// What bounds a change: when it happens, who makes it, and their quota (metadata.md §2.5: the caller's, not the server's).
 fn bounds(tx: &mut dyn Tx, call: &Call) -> Result<Bounds, Error> {
     let who = call.who()?;
-    let limit = limits::metadata_items(tx, &call.cloud.quota_defaults(), call.project()?, &who.user_id)?;
+    let limit = limits::metadata_items(tx, &call.quota_defaults(), call.project()?, &who.user_id)?;
     Ok(Bounds { now: call.now, ignores_lock: who.is_admin, limit })
 }
 
@@ -159,6 +160,13 @@ pub struct MetadataMap(pub Metadata);
 impl Takes for MetadataMap {
     fn schema(_: Microversion) -> Option<&'static Schema> {
         Some(&METADATA_COLLECTION)
+    }
+
+    fn check(call: &Call) -> Result<(), Error> {
+        if call.dialect.is_cloud_servers {
+            return cloud_servers::check_collection(&call.body);
+        }
+        Ok(METADATA_COLLECTION.check(&call.body)?)
     }
 
     fn from_body(call: &Call) -> Result<Self, Error> {
@@ -210,6 +218,13 @@ impl MetaItem {
 impl Takes for MetaItem {
     fn schema(_: Microversion) -> Option<&'static Schema> {
         Some(&METADATA_ITEM)
+    }
+
+    fn check(call: &Call) -> Result<(), Error> {
+        if call.dialect.is_cloud_servers {
+            return cloud_servers::check_item(&call.body);
+        }
+        Ok(METADATA_ITEM.check(&call.body)?)
     }
 
     fn from_body(call: &Call) -> Result<Self, Error> {

@@ -3,8 +3,8 @@
 
 use super::Fault;
 use crate::api::dialect::Dialect;
-use crate::compute::Error;
 use crate::compute::flavors::{Access, FlavorError};
+use crate::compute::{BadMetadata, Error};
 
 /// What a client reads.
 pub fn fault(error: &Error, dialect: &Dialect) -> Fault {
@@ -14,8 +14,12 @@ pub fn fault(error: &Error, dialect: &Dialect) -> Fault {
         Error::MetadataItemNotFound => Fault::not_found("Metadata item was not found"),
         Error::UriMismatch => Fault::bad_request("Request body and URI mismatch"),
         Error::MalformedBody => Fault::bad_request("Malformed request body"),
+        Error::BadMetadata(bad) => bad_metadata(*bad),
         Error::Locked(server) => Fault::conflict(format!("Instance {server} is locked")),
         Error::State(server, action, refusal) => Fault::conflict(refusal.sentence(*action, &server.to_string())),
+        Error::TooManyItems { told } if dialect.is_cloud_servers => {
+            Fault::over_limit(format!("Maximum number of metadata items exceeds {told}"))
+        }
         Error::TooManyItems { told } => Fault::forbidden(format!("Maximum number of metadata items exceeds {told}")),
         Error::Flavor(error) => flavor(error),
         Error::Store(error) => super::store(error),
@@ -39,5 +43,24 @@ fn flavor(error: &FlavorError) -> Fault {
         FlavorError::ExtraSpecNotFound { flavor, key } => {
             Fault::not_found(format!("Flavor {flavor} has no extra specs with key {key}."))
         }
+    }
+}
+
+/// The sentences of Nova before its schemas, which Cloud Servers kept (metadata.md §8).
+fn bad_metadata(bad: BadMetadata) -> Fault {
+    let malformed = |what: &str| Fault::bad_request(format!("Malformed request body. {what} must be object"));
+    let too_long = |what: &str| {
+        Fault::over_limit(format!("Invalid metadata size: Metadata property {what} greater than 255 characters"))
+    };
+    match bad {
+        BadMetadata::NotAMap => malformed("metadata"),
+        BadMetadata::NotAnItem => malformed("meta item"),
+        BadMetadata::SeveralItems => Fault::bad_request("Request body contains too many items"),
+        BadMetadata::NotText => Fault::bad_request("Invalid metadata: The input is not a string or unicode"),
+        BadMetadata::EmptyKey => {
+            Fault::bad_request("Invalid metadata: The input has a minimum character requirement of 1.")
+        }
+        BadMetadata::LongKey => too_long("key"),
+        BadMetadata::LongValue => too_long("value"),
     }
 }
