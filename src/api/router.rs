@@ -10,6 +10,9 @@ use super::endpoint::Operation;
 /// The rows of one method at one path: versions of the same thing, or the actions of one server.
 pub type Rows = Vec<&'static dyn Operation>;
 
+/// The values of a route's `{names}`, in order.
+pub type Values = Vec<(&'static str, String)>;
+
 /// All routes.
 pub struct Router {
     trees: BTreeMap<Api, Node>,
@@ -25,7 +28,7 @@ struct Node {
 /// What is at a path.
 pub enum Found<'a> {
     /// The rows of this method, and the values of the route's names.
-    Rows(&'a Rows, Vec<(&'static str, String)>),
+    Rows(&'a Rows, Values),
     /// The path exists; these are its methods.
     OtherMethods(Vec<Method>),
     /// Nothing.
