@@ -1,6 +1,7 @@
 //! Everything that can keep Compute from doing what it was asked, in the domain's words. Only `api/fault` knows codes.
 
 use super::flavors::FlavorError;
+use super::quota_sets::QuotaError;
 use crate::model::ids::ServerId;
 use crate::model::server::{ServerAction, StateRefusal};
 use crate::store::StoreError;
@@ -29,6 +30,8 @@ pub enum Error {
     },
     /// Something about a flavor.
     Flavor(FlavorError),
+    /// Something about a quota.
+    Quota(QuotaError),
     /// The store.
     Store(StoreError),
 }
@@ -61,5 +64,11 @@ pub enum BadMetadata {
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         Error::Store(error)
+    }
+}
+
+impl From<QuotaError> for Error {
+    fn from(error: QuotaError) -> Self {
+        Error::Quota(error)
     }
 }

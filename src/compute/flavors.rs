@@ -20,8 +20,6 @@ pub enum FlavorError {
     NoListOfPublic,
     /// Everybody has access to a public flavor: nobody needs to be given it.
     NoAccessToPublic,
-    /// Access is given only to projects there are.
-    ProjectNotFound(String),
     /// The project has access already.
     AccessExists(Access),
     /// The project has no access that could be taken.

@@ -5,5 +5,6 @@ mod error;
 pub mod flavors;
 pub mod limits;
 pub mod metadata;
+pub mod quota_sets;
 
 pub use error::{BadMetadata, Error};

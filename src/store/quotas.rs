@@ -1,6 +1,8 @@
 //! The SQL of quotas: what has been set, for a project, one of its users, or the class `default`.
 
-use super::{StoreError, Tx};
+use std::collections::BTreeMap;
+
+use super::{StoreError, Tx, Value};
 use crate::model::ids::{ProjectId, UserId};
 
 /// The limits that somebody has set and that apply to a user of a project; -1 is any number.
@@ -35,4 +37,128 @@ pub fn applying(tx: &mut dyn Tx, project: &ProjectId, user: &UserId, resource: &
         },
     )?;
     Ok(found)
+}
+
+/// Limits by the name of their resource; -1 is any number.
+pub type Limits = BTreeMap<String, i64>;
+
+/// What has been set for a project (`user` is `None`), or for one of its users.
+///
+/// # Errors
+/// The engine's.
+pub fn set_for(tx: &mut dyn Tx, project: &ProjectId, user: Option<&UserId>) -> Result<Limits, StoreError> {
+    limits(
+        tx,
+        "SELECT resource, hard_limit FROM quotas WHERE project_id = $1 AND user_id = $2 ORDER BY resource",
+        &[project.as_str().into(), user.map_or("", UserId::as_str).into()],
+    )
+}
+
+/// What has been given away to users of a project, in sum.
+///
+/// # Errors
+/// The engine's.
+pub fn given_to_users(tx: &mut dyn Tx, project: &ProjectId) -> Result<Limits, StoreError> {
+    limits(
+        tx,
+        "SELECT resource, CAST(sum(hard_limit) AS BIGINT) FROM quotas WHERE project_id = $1 AND user_id <> '' \
+         GROUP BY resource ORDER BY resource",
+        &[project.as_str().into()],
+    )
+}
+
+/// What has been set for a class.
+///
+/// # Errors
+/// The engine's.
+pub fn set_for_class(tx: &mut dyn Tx, class: &str) -> Result<Limits, StoreError> {
+    let sql = "SELECT resource, hard_limit FROM quota_classes WHERE class = $1 ORDER BY resource";
+    limits(tx, sql, &[class.into()])
+}
+
+fn limits(tx: &mut dyn Tx, sql: &str, parameters: &[Value<'_>]) -> Result<Limits, StoreError> {
+    Ok(tx.all(sql, parameters, |row| Ok((row.text(0)?.to_owned(), row.int(1)?)))?.into_iter().collect())
+}
+
+/// Sets a limit of a project, or of one of its users.
+///
+/// # Errors
+/// The engine's.
+pub fn set(
+    tx: &mut dyn Tx,
+    project: &ProjectId,
+    user: Option<&UserId>,
+    resource: &str,
+    limit: i64,
+) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO quotas (project_id, user_id, resource, hard_limit) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT (project_id, user_id, resource) DO UPDATE SET hard_limit = excluded.hard_limit",
+        &[project.as_str().into(), user.map_or("", UserId::as_str).into(), resource.into(), limit.into()],
+    )?;
+    Ok(())
+}
+
+/// Sets a limit of a class.
+///
+/// # Errors
+/// The engine's.
+pub fn set_class(tx: &mut dyn Tx, class: &str, resource: &str, limit: i64) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO quota_classes (class, resource, hard_limit) VALUES ($1, $2, $3) \
+         ON CONFLICT (class, resource) DO UPDATE SET hard_limit = excluded.hard_limit",
+        &[class.into(), resource.into(), limit.into()],
+    )?;
+    Ok(())
+}
+
+/// Forgets what was set for one user of a project, or for the project with all of its users.
+///
+/// # Errors
+/// The engine's.
+pub fn forget(tx: &mut dyn Tx, project: &str, user: Option<&str>) -> Result<(), StoreError> {
+    match user {
+        Some(user) => {
+            tx.execute("DELETE FROM quotas WHERE project_id = $1 AND user_id = $2", &[project.into(), user.into()])?
+        }
+        None => tx.execute("DELETE FROM quotas WHERE project_id = $1", &[project.into()])?,
+    };
+    Ok(())
+}
+
+/// Whether there is such a project, enabled or not: limits are set for no other.
+///
+/// # Errors
+/// The engine's.
+pub fn project_exists(tx: &mut dyn Tx, id: &str) -> Result<bool, StoreError> {
+    Ok(tx.number("SELECT count(*) FROM projects WHERE id = $1", &[id.into()])? > 0)
+}
+
+/// What a project, or one of its users, has in use.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct InUse {
+    /// Servers.
+    pub instances: i64,
+    /// Their virtual processors.
+    pub cores: i64,
+    /// Their memory, in MiB.
+    pub ram: i64,
+}
+
+/// What the servers of a project have in use, those of one user if one is named. Servers that were deleted softly do not count.
+///
+/// # Errors
+/// The engine's.
+pub fn in_use(tx: &mut dyn Tx, project: &ProjectId, user: Option<&UserId>) -> Result<InUse, StoreError> {
+    let found = tx.first(
+        "SELECT count(*), CAST(sum(flavors.vcpus) AS BIGINT), CAST(sum(flavors.memory_mb) AS BIGINT) FROM servers \
+         LEFT JOIN flavors ON flavors.id = servers.flavor_id \
+         WHERE project_id = $1 AND deleted = 0 AND vm_state <> 'soft-delete' AND ($2 = '' OR user_id = $2)",
+        &[project.as_str().into(), user.map_or("", UserId::as_str).into()],
+        |row| {
+            let number = |column| Ok::<i64, StoreError>(row.int_or_null(column)?.unwrap_or(0));
+            Ok(InUse { instances: number(0)?, cores: number(1)?, ram: number(2)? })
+        },
+    )?;
+    Ok(found.unwrap_or_default())
 }

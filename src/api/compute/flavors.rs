@@ -16,7 +16,6 @@ use crate::compute::Error as ComputeError;
 use crate::compute::flavors::{self, FlavorError};
 use crate::json::Json;
 use crate::model::flavor::Flavor;
-use crate::policy::targets::Scope;
 use crate::policy::{Allowed, Guarded};
 use crate::store::{Tx, flavors as rows};
 use body::NewFlavor;
@@ -153,18 +152,8 @@ static DESCRIPTION_BODY: Schema = Schema::new(&[
 const ONE: QueryRule = QueryRule::NoneFrom2_102;
 
 /// A query parameter of any text, any number of times.
-static ANY_TEXTS: Schema =
+pub(super) static ANY_TEXTS: Schema =
     Schema::new(&[schema::Rule::Type(&[Type::Array]), schema::Rule::Items(&parameter_types::ANY_STRING)]);
-
-impl Locate for Scope {
-    fn locate(_: &mut dyn Tx, call: &Call) -> Result<Guarded<Scope>, Error> {
-        Ok(Guarded::new(Scope::of(call.who()?)))
-    }
-
-    fn missing(_: &Call) -> Error {
-        crate::api::fault::Fault::not_found("The resource could not be found.").into()
-    }
-}
 
 /// The rules (nova/policies/flavor_manage.py, flavor_access.py, flavor_extra_specs.py).
 pub mod policy {

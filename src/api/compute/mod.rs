@@ -3,8 +3,12 @@
 pub mod cloud_servers;
 pub mod flavors;
 pub mod image_metadata;
+pub mod limits;
 pub mod links;
 pub mod page;
+pub mod quota_class_sets;
+pub mod quota_sets;
+mod scope;
 pub mod server_metadata;
 pub mod versions;
 
@@ -38,6 +42,14 @@ pub const ROWS: &[&dyn Operation] = &[
     row::<flavors::extra_specs::Create>(),
     row::<flavors::extra_specs::Update>(),
     row::<flavors::extra_specs::Delete>(),
+    row::<quota_sets::Show>(),
+    row::<quota_sets::Detail>(),
+    row::<quota_sets::ShowDefaults>(),
+    row::<quota_sets::Update>(),
+    row::<quota_sets::Delete>(),
+    row::<quota_class_sets::Show>(),
+    row::<quota_class_sets::Update>(),
+    row::<limits::Index>(),
     row::<versions::ListVersions>(),
     row::<versions::Choices>(),
     row::<versions::ShowDoor>(),

@@ -4,6 +4,7 @@
 use super::Fault;
 use crate::api::dialect::Dialect;
 use crate::compute::flavors::{Access, FlavorError};
+use crate::compute::quota_sets::{Bound, QuotaError};
 use crate::compute::{BadMetadata, Error};
 
 /// What a client reads.
@@ -22,6 +23,7 @@ pub fn fault(error: &Error, dialect: &Dialect) -> Fault {
         }
         Error::TooManyItems { told } => Fault::forbidden(format!("Maximum number of metadata items exceeds {told}")),
         Error::Flavor(error) => flavor(error),
+        Error::Quota(error) => quota(error),
         Error::Store(error) => super::store(error),
     }
 }
@@ -33,7 +35,6 @@ fn flavor(error: &FlavorError) -> Fault {
         FlavorError::IdExists(id) => Fault::conflict(format!("Flavor with ID {id} already exists.")),
         FlavorError::NoListOfPublic => Fault::not_found("Access list not available for public flavors."),
         FlavorError::NoAccessToPublic => Fault::conflict("Can not add access to a public flavor."),
-        FlavorError::ProjectNotFound(id) => Fault::bad_request(format!("Project ID {id} is not a valid project.")),
         FlavorError::AccessExists(Access { flavor, project }) => Fault::conflict(format!(
             "Flavor access already exists for flavor {flavor} and project {project} combination."
         )),
@@ -62,5 +63,17 @@ fn bad_metadata(bad: BadMetadata) -> Fault {
         }
         BadMetadata::LongKey => too_long("key"),
         BadMetadata::LongValue => too_long("value"),
+    }
+}
+
+fn quota(error: &QuotaError) -> Fault {
+    match error {
+        QuotaError::ProjectNotFound(id) => Fault::bad_request(format!("Project ID {id} is not a valid project.")),
+        QuotaError::TooLow(Bound { resource, limit, bound }) => Fault::bad_request(format!(
+            "Quota limit {limit} for {resource} must be greater than or equal to already used and reserved {bound}."
+        )),
+        QuotaError::TooHigh(Bound { resource, limit, bound }) => {
+            Fault::bad_request(format!("Quota limit {limit} for {resource} must be less than or equal to {bound}."))
+        }
     }
 }

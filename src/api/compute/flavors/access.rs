@@ -5,14 +5,14 @@ use crate::api::call::Call;
 use crate::api::endpoint::{Endpoint, Error, QueryRule, Route, Takes, action, get};
 use crate::api::schema::{Rule, Schema, Type};
 use crate::api::version::Microversion;
-use crate::compute::Error as ComputeError;
 use crate::compute::flavors::{self, FlavorError};
+use crate::compute::{Error as ComputeError, quota_sets};
 use crate::json::{Json, Object};
 use crate::json_object;
 use crate::model::flavor::Flavor;
 use crate::model::ids::ProjectId;
 use crate::policy::Allowed;
-use crate::store::{Tx, identity};
+use crate::store::Tx;
 
 const ACTION: &str = "/flavors/{flavor_id}/action";
 
@@ -84,8 +84,7 @@ pub struct Tenant(String);
 
 impl Tenant {
     fn project(&self, tx: &mut dyn Tx) -> Result<ProjectId, Error> {
-        let found = identity::active_project(tx, &self.0)?.and_then(|_| self.0.parse().ok());
-        found.ok_or_else(|| ComputeError::from(FlavorError::ProjectNotFound(self.0.clone())).into())
+        Ok(quota_sets::project(tx, &self.0)?)
     }
 }
 
