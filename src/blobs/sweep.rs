@@ -40,6 +40,15 @@ impl Blobs {
         }
         Ok(swept)
     }
+
+    /// The keys of all blobs there are.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn keys(&self) -> Result<Vec<BlobKey>, BlobError> {
+        let found = self.store.list_with_delimiter(None).await?.objects;
+        Ok(found.iter().filter_map(|object| object.location.as_ref().parse().ok()).collect())
+    }
 }
 
 fn remove_unfinished(dir: &Path, before: SystemTime) -> io::Result<u64> {

@@ -1,9 +1,11 @@
 //! The command line: which commands there are, what their help says. What each does is in a file of its own.
 
 mod config;
+mod db;
 mod demo;
 mod openrc;
 mod policy;
+mod progress;
 mod serve;
 mod settings;
 mod start;
@@ -39,6 +41,8 @@ enum Command {
     Config(config::Config),
     /// Write down, check or explain the rules of who may do what.
     Policy(policy::Policy),
+    /// Back up, restore, check, export or import the database.
+    Db(db::Db),
     /// Say which version this is.
     Version,
 }
@@ -55,6 +59,7 @@ impl Cli {
             Command::Openrc(openrc) => openrc.run(),
             Command::Config(config) => config.run(),
             Command::Policy(policy) => policy.run(),
+            Command::Db(db) => db.run(),
             Command::Version => version::run(),
         }
     }

@@ -1,6 +1,7 @@
 //! What must not be forgotten. `Store` runs transaction scripts on an engine and gives back what they answer; the SQL of each
 //! resource is in a file of its own, written once for all engines. Nothing here knows HTTP, or decides anything.
 
+pub mod care;
 pub mod engine;
 pub mod flavors;
 pub mod identity;
@@ -10,6 +11,7 @@ pub mod items;
 pub mod migrate;
 pub mod postgres;
 pub mod quotas;
+pub mod schema;
 pub mod servers;
 pub mod sqlite;
 
@@ -20,6 +22,7 @@ use tokio::sync::oneshot;
 
 pub use engine::{Effect, Row, StoreError, Tx, Value};
 use engine::{Engine, Script, Verdict};
+pub use migrate::Purpose;
 
 /// The database. Cheap to clone.
 #[derive(Clone)]
@@ -33,7 +36,19 @@ impl Store {
     /// # Errors
     /// Where the file cannot be opened, or was written by a newer release.
     pub async fn embedded(directory: &Path) -> Result<Store, StoreError> {
-        Store::on(Arc::new(sqlite::Sqlite::open(&directory.join("kilonova.db"))?)).await
+        Store::embedded_for(directory, Purpose::Serve).await
+    }
+
+    /// Opens the embedded database in a directory for a purpose.
+    ///
+    /// # Errors
+    /// Where the file cannot be opened, or is not one for this purpose.
+    pub async fn embedded_for(directory: &Path, purpose: Purpose) -> Result<Store, StoreError> {
+        let path = directory.join(sqlite::FILE);
+        if purpose == Purpose::Look && !path.exists() {
+            return Err(StoreError::Unavailable(format!("there is no {}", path.display())));
+        }
+        Store::prepared(Arc::new(sqlite::Sqlite::open(&path)?), purpose, str::to_owned).await
     }
 
     /// Keeps everything on this engine, whose schema is brought up to date first.
@@ -41,9 +56,7 @@ impl Store {
     /// # Errors
     /// What the engine could not do, or a schema written by a newer release.
     pub async fn on(engine: Arc<dyn Engine>) -> Result<Store, StoreError> {
-        let store = Store { engine };
-        store.write(migrate::bring_up_to_date).await?;
-        Ok(store)
+        Store::prepared(engine, Purpose::Serve, str::to_owned).await
     }
 
     /// Connects to PostgreSQL and brings the schema up to date. Processes that start at once do it one after the other.
@@ -51,16 +64,37 @@ impl Store {
     /// # Errors
     /// Where no server answers, or the database was written by a newer release.
     pub async fn postgres(url: &str) -> Result<Store, StoreError> {
+        Store::postgres_for(url, Purpose::Serve).await
+    }
+
+    /// Connects to PostgreSQL for a purpose.
+    ///
+    /// # Errors
+    /// Where no server answers, or the database is not one for this purpose.
+    pub async fn postgres_for(url: &str, purpose: Purpose) -> Result<Store, StoreError> {
         let url = url.to_owned();
         let opening = tokio::task::spawn_blocking(move || {
             let engine = postgres::Postgres::open(&url)?;
             Ok::<_, StoreError>((engine, postgres::alone(&url)?))
         });
         let (engine, alone) = opening.await.map_err(|error| StoreError::Defect(error.to_string()))??;
-        let store = Store { engine: Arc::new(engine) };
-        store.write(migrate::bring_up_to_date_with_collation).await?;
+        let store = Store::prepared(Arc::new(engine), purpose, migrate::with_collation).await;
         // a client of PostgreSQL's ends in a conversation, which must not be held on a thread of the runtime
         drop(tokio::task::spawn_blocking(move || drop(alone)));
+        store
+    }
+
+    async fn prepared(
+        engine: Arc<dyn Engine>,
+        purpose: Purpose,
+        adapted: fn(&str) -> String,
+    ) -> Result<Store, StoreError> {
+        let store = Store { engine };
+        let script = move |tx: &mut dyn Tx| migrate::prepare(tx, purpose, adapted);
+        match purpose {
+            Purpose::Serve | Purpose::Import => store.write(script).await?,
+            Purpose::Look => store.read(script).await?,
+        }
         Ok(store)
     }
 

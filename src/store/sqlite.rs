@@ -1,6 +1,8 @@
 //! The embedded engine: SQLite in WAL mode with `synchronous=FULL`. One thread writes, in batches: every script in a savepoint
 //! of its own, one commit for all, answers after it is durable. Readers run on the calling thread, each with a connection of its own.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -12,6 +14,8 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql, types::ToSqlOutput, type
 
 use super::engine::{Effect, Engine, Row, Script, StoreError, Tx, Value, Verdict};
 
+/// The name of the database in its directory.
+pub const FILE: &str = "kilonova.db";
 /// As many scripts as one commit may carry; more wait for the next.
 const BATCH_MAX: usize = 1024;
 /// As many scripts as may wait for the writer; beyond it writes are refused, so that nobody waits for minutes.
@@ -40,6 +44,7 @@ impl Sqlite {
     /// # Errors
     /// `Unavailable` where the file cannot be opened, is locked by another process, or is not a database.
     pub fn open(path: &Path) -> Result<Sqlite, StoreError> {
+        keep_private(path);
         let connection = connect(path)?;
         let listener: Arc<OnceLock<Listener>> = Arc::default();
         let (queue, waiting) = sync_channel(WAITING_MAX);
@@ -113,6 +118,12 @@ impl Drop for Sqlite {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+/// Password hashes are in the file: it is made for its owner only, and SQLite gives the same mode to the files beside it.
+fn keep_private(path: &Path) {
+    // where this fails SQLite cannot open it either, and says why
+    let _ = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
 }
 
 fn connect(path: &Path) -> Result<Connection, StoreError> {
@@ -309,7 +320,7 @@ impl Row for SqliteRow<'_> {
 }
 
 /// SQLite's errors in the store's words. What is not known to leave the transaction usable counts as `Unavailable`.
-fn trouble(error: rusqlite::Error) -> StoreError {
+pub(super) fn trouble(error: rusqlite::Error) -> StoreError {
     let text = error.to_string();
     match error.sqlite_error() {
         Some(code) => match code.code {

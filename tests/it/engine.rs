@@ -6,12 +6,17 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use kilonova::store::Store;
+use kilonova::store::{Purpose, Store, StoreError};
 
 /// The store of a house: made on first use, found again when the house is opened again on its directory.
 pub async fn store(directory: &Path) -> Store {
-    if !module_path!().starts_with("on_postgres") {
-        return Store::embedded(directory).await.expect("a fresh database opens");
+    opened(directory, Purpose::Serve).await.expect("a fresh database opens")
+}
+
+/// As `store`, for any purpose, and with the refusal where there is one.
+pub async fn opened(directory: &Path, purpose: Purpose) -> Result<Store, StoreError> {
+    if !on_postgres() {
+        return Store::embedded_for(directory, purpose).await;
     }
     let note = directory.join("database-url");
     if !note.exists() {
@@ -22,7 +27,12 @@ pub async fn store(directory: &Path) -> Store {
         std::fs::write(&note, server.url(&name)).expect("a note can be written");
     }
     let url = std::fs::read_to_string(&note).expect("the note was just written");
-    Store::postgres(&url).await.expect("a fresh database opens")
+    Store::postgres_for(&url, purpose).await
+}
+
+/// Whether this test binary is the one of the second engine.
+pub fn on_postgres() -> bool {
+    module_path!().starts_with("on_postgres")
 }
 
 /// A PostgreSQL server of this test run.

@@ -1,5 +1,6 @@
 // Prose tests of the whole API, in process: one binary, one file per resource.
 
+mod care;
 mod cases;
 mod cloud_servers;
 mod conformance;
