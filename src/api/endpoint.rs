@@ -75,6 +75,9 @@ pub enum QueryRule {
     Own,
 }
 
+/// The statuses of the faults that every endpoint may answer.
+pub const FAULTS_OF_ALL: [u16; 8] = [400, 401, 403, 404, 413, 415, 500, 503];
+
 /// An endpoint whose work is one transaction script.
 pub trait Endpoint: Send + Sync + 'static {
     /// Method and path.

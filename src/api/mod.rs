@@ -3,6 +3,7 @@
 
 pub mod call;
 pub mod compute;
+pub mod describe;
 pub mod dialect;
 pub mod endpoint;
 pub mod fault;
@@ -533,6 +534,5 @@ fn weight_of(range: &str, name: &str) -> Option<u32> {
 }
 
 fn is_declared(operation: &dyn Operation, status: StatusCode) -> bool {
-    const ALWAYS: [u16; 8] = [400, 401, 403, 404, 413, 415, 500, 503];
-    ALWAYS.contains(&status.as_u16()) || operation.faults().contains(&status.as_u16())
+    endpoint::FAULTS_OF_ALL.contains(&status.as_u16()) || operation.faults().contains(&status.as_u16())
 }

@@ -3,6 +3,7 @@
 mod config;
 mod db;
 mod demo;
+mod describe;
 mod openrc;
 mod policy;
 mod progress;
@@ -39,6 +40,8 @@ enum Command {
     Openrc(openrc::Openrc),
     /// Explain, show or check the settings.
     Config(config::Config),
+    /// Print the API as documents, made from the list of all its operations.
+    Describe(describe::Describe),
     /// Write down, check or explain the rules of who may do what.
     Policy(policy::Policy),
     /// Back up, restore, check, export or import the database.
@@ -58,6 +61,7 @@ impl Cli {
             Command::Demo(demo) => demo.run(),
             Command::Openrc(openrc) => openrc.run(),
             Command::Config(config) => config.run(),
+            Command::Describe(describe) => describe.run(),
             Command::Policy(policy) => policy.run(),
             Command::Db(db) => db.run(),
             Command::Version => version::run(),

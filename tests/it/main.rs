@@ -4,6 +4,7 @@ mod care;
 mod cases;
 mod cloud_servers;
 mod conformance;
+mod describe;
 mod engine;
 mod flavors;
 mod floors;
