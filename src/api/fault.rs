@@ -170,7 +170,7 @@ impl Fault {
     /// `{"NeutronError": {"type": "…", "message": "…", "detail": ""}}`.
     fn as_neutron(&self) -> Vec<u8> {
         let error = json_object! {
-            "type": self.name.unwrap_or("HTTPError"), "message": self.message.as_str(), "detail": "",
+            "type": self.name.unwrap_or_else(|| neutron_name(self.status)), "message": self.message.as_str(), "detail": "",
         };
         json::to_bytes(&json_object! { "NeutronError": error }.into())
     }
@@ -196,6 +196,18 @@ pub fn nova_name(status: StatusCode) -> &'static str {
         501 => "notImplemented",
         503 => "serviceUnavailable",
         _ => "computeFault",
+    }
+}
+
+/// Neutron's names of faults that are none of its own exceptions: those of WebOb.
+fn neutron_name(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        400 => "HTTPBadRequest",
+        403 => "PolicyNotAuthorized",
+        404 => "HTTPNotFound",
+        405 => "HTTPMethodNotAllowed",
+        503 => "HTTPServiceUnavailable",
+        _ => "HTTPError",
     }
 }
 

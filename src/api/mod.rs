@@ -10,6 +10,7 @@ pub mod fault;
 pub mod identity;
 pub mod image;
 pub mod message;
+pub mod network;
 pub mod query;
 pub mod rate;
 pub mod router;

@@ -7,6 +7,7 @@ use super::compute;
 use super::dialect::Api;
 use super::endpoint::{Operation, Route, Rule};
 use super::identity;
+use super::network;
 use crate::config::Settings;
 use crate::policy::Scopes;
 use crate::policy::file::{FileError, LiveRules, Overrides, PolicyFiles};
@@ -16,7 +17,7 @@ use crate::policy::sample::sample;
 /// Every row, with the API it belongs to.
 pub fn all() -> Vec<(Api, &'static dyn Operation)> {
     let rows = |api, rows: &[&'static dyn Operation]| rows.iter().map(|row| (api, *row)).collect::<Vec<_>>();
-    [rows(Api::Compute, compute::ROWS), rows(Api::Identity, identity::ROWS)].concat()
+    [rows(Api::Compute, compute::ROWS), rows(Api::Network, network::ROWS), rows(Api::Identity, identity::ROWS)].concat()
 }
 
 /// The rules that others are made of (nova/policies/base.py): name, check, what it is for.

@@ -13,6 +13,7 @@ mod house;
 mod identity_tokens;
 mod image_metadata;
 mod limits;
+mod network;
 mod order;
 mod pages;
 mod policy;
