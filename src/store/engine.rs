@@ -1,6 +1,7 @@
 //! What a database must be able to do for us: run a transaction script, and run it again. No SQL of ours is here.
 
 use std::fmt;
+use std::thread::JoinHandle;
 
 /// A parameter of a statement. Statements number them `$1`, `$2`, … in order of first appearance.
 #[derive(Debug, Clone, Copy)]
@@ -213,6 +214,15 @@ pub trait Engine: Send + Sync {
     fn on_effect(&self, listener: Box<dyn Fn(Effect) + Send + Sync>);
     /// Finishes what was accepted and refuses the rest.
     fn close(&self);
+}
+
+/// Waits for a thread of an engine that is being closed. A script holds the cloud it works for, so the last owner of an engine can be
+/// that engine's own thread, which must not wait for itself. One that panicked has already dropped its scripts, whose waiters
+/// hear of it.
+pub(super) fn wait_for(thread: JoinHandle<()>) {
+    if thread.thread().id() != std::thread::current().id() {
+        let _ = thread.join();
+    }
 }
 
 impl fmt::Debug for dyn Engine {

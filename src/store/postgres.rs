@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use postgres::Config;
 
-use super::engine::{Effect, Engine, Script, StoreError, Tx, Value, Verdict};
+use super::engine::{Effect, Engine, Script, StoreError, Tx, Value, Verdict, wait_for};
 use connection::{Connection, Lost};
 use row::PostgresRow;
 
@@ -148,8 +148,7 @@ impl Engine for Postgres {
         self.lanes.iter().chain([&self.readers]).for_each(Queue::close);
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
-            // a lane that panicked has already dropped its scripts, whose waiters hear of it
-            let _ = thread.join();
+            wait_for(thread);
         }
     }
 }

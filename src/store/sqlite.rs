@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql, types::ToSqlOutput, types::ValueRef};
 
-use super::engine::{Effect, Engine, Row, Script, StoreError, Tx, Value, Verdict};
+use super::engine::{Effect, Engine, Row, Script, StoreError, Tx, Value, Verdict, wait_for};
 
 /// The name of the database in its directory.
 pub const FILE: &str = "kilonova.db";
@@ -108,8 +108,7 @@ impl Engine for Sqlite {
         self.queue.lock().expect("nobody panics while holding the queue").take();
         let writer = self.writer.lock().expect("nobody panics while holding the writer").take();
         if let Some(writer) = writer {
-            // a writer that panicked has already dropped its scripts, whose waiters hear of it
-            let _ = writer.join();
+            wait_for(writer);
         }
     }
 }

@@ -18,6 +18,7 @@ mod order;
 mod pages;
 mod policy;
 mod quotas;
+mod sample;
 mod seeds;
 mod server_metadata;
 mod stage;

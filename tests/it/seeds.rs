@@ -173,7 +173,7 @@ document!(document_001: SET_IMAGE_ITEM, answers_200 = 200, answers_400 = 400, an
 document!(document_002: PUT_SERVER_ITEM, answers_200 = 200, answers_400 = 400, answers_401 = 401, answers_403 = 403,
     answers_404 = 404, answers_405 = 405, answers_409 = 409, answers_413 = 413, answers_415 = 415, answers_500 = 500,
     answers_503 = 503);
-document!(document_003: SET_IMAGE_METADATA, answers_400 = 400, answers_401 = 401, answers_403 = 403,
+document!(document_003: SET_IMAGE_METADATA, answers_200 = 200, answers_400 = 400, answers_401 = 401, answers_403 = 403,
     answers_404 = 404, answers_405 = 405, answers_409 = 409, answers_413 = 413, answers_415 = 415, answers_500 = 500,
     answers_503 = 503);
 document!(document_004: UPDATE_SERVER_ITEMS, answers_200 = 200, answers_400 = 400, answers_401 = 401, answers_403 = 403,

@@ -1,5 +1,10 @@
 //! Many clients at once, and what must survive them.
 
+use std::sync::mpsc::{Sender, channel};
+
+use kilonova::store::{Store, StoreError, Tx};
+
+use crate::engine;
 use crate::house::{House, id_of};
 use crate::stage::{self, Actor};
 
@@ -55,4 +60,35 @@ async fn keys_that_differ_in_case_only_are_two() {
     member.post(&path, r#"{"metadata": {"A": "2"}}"#).await.says(r#"{"metadata": {"a": "1", "A": "2"}}"#);
     member.delete(&format!("{path}/a")).await.is(204);
     member.get(&path).await.says(r#"{"metadata": {"A": "2"}}"#);
+}
+
+/// Tells whether it was dropped in a panic.
+struct Told(Sender<bool>);
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        let _ = self.0.send(std::thread::panicking());
+    }
+}
+
+#[tokio::test]
+async fn the_last_owner_of_a_store_may_be_its_own_thread() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let store = engine::store(directory.path()).await;
+    let (sender, told) = channel();
+    // fields are dropped in this order
+    struct Last(Store, Told);
+    let last = Last(store.clone(), Told(sender));
+    let mut writing = Box::pin(async move {
+        let script = move |_: &mut dyn Tx| {
+            let _ = (&last.0, &last.1);
+            Ok::<_, StoreError>(())
+        };
+        store.write(script).await
+    });
+    // the script is accepted, then nobody waits for it any longer
+    let _ = futures_util::poll!(&mut writing);
+    drop(writing);
+    let panicked = tokio::task::spawn_blocking(move || told.recv()).await.expect("no panic").expect("it is dropped");
+    assert!(!panicked);
 }

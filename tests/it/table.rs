@@ -2,11 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kilonova::api::dialect::{Api, Dialect, IDENTITY, IMAGE, NETWORK, OPENSTACK};
+use kilonova::api::dialect::{self, Api, Dialect};
 use kilonova::api::endpoint::Operation;
 use kilonova::api::table;
+use kilonova::api::version::Microversion;
+use kilonova::model::image::Visibility;
 
-use crate::house::{Ask, House};
+use crate::house::{Ask, Client, House, Reply, id_of};
+use crate::sample;
+use crate::stage::{self, Actor};
 
 /// Methods that some row might have.
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE"];
@@ -69,12 +73,105 @@ async fn a_method_that_is_not_in_the_table_is_405() {
     }
 }
 
+const SERVER: &str = "6f9c6b2e-0000-4000-8000-000000000001";
+const IMAGE: &str = "6f9c6b2e-0000-4000-8000-000000000002";
+
+#[tokio::test]
+async fn a_stranger_reaches_no_row_about_a_server_or_an_image() {
+    let house = furnished().await;
+    let stranger = house.person("member", "green").await;
+    let mut wrong = Vec::new();
+    for (api, row) in closed().filter(|(_, row)| is_about_a_thing(*row)) {
+        let reply = ask(&stranger, api, row).await;
+        if !matches!(reply.status, 403 | 404) {
+            wrong.push(format!("{}: {} {}", name(row), reply.status, reply.text()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn a_reader_changes_nothing() {
+    let house = furnished().await;
+    let reader = house.person("reader", "blue").await;
+    let mut wrong = Vec::new();
+    for (api, row) in closed().filter(|(api, row)| writes(row) && matches!(api, Api::Compute | Api::Image)) {
+        let reply = ask(&reader, api, row).await;
+        let may = READERS_MAY.iter().any(|(rule, _)| *rule == row.rule().name);
+        if (reply.status == 403) == may {
+            wrong.push(format!("{} ({}): {} {}", name(row), row.rule().name, reply.status, reply.text()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Rules of writes that a reader passes, with the reason.
+const READERS_MAY: &[(&str, &str)] = &[];
+
+/// A house with a server and an image of the project `blue`.
+async fn furnished() -> House {
+    let house = House::new().await;
+    Actor::new(SERVER).enters(&house).await;
+    stage::image(&house, IMAGE, "blue", Visibility::Private, &[("a", "0")]).await;
+    house
+}
+
+fn closed() -> impl Iterator<Item = (Api, &'static dyn Operation)> {
+    table::all().into_iter().filter(|(_, row)| !row.rule().is_open)
+}
+
+fn writes(row: &&'static dyn Operation) -> bool {
+    !matches!(row.route().method.as_str(), "GET" | "HEAD")
+}
+
+fn is_about_a_thing(row: &dyn Operation) -> bool {
+    row.route().path.contains("{server_id}") || row.route().path.contains("{image_id}")
+}
+
+/// Asks a row for what it is there for: in a version it knows, about things that exist, with a body that fits.
+async fn ask(client: &Client, api: Api, row: &dyn Operation) -> Reply {
+    let route = row.route();
+    let version = row.versions().from;
+    let path = format!("{}{}", door(api).prefix, about(route.path));
+    let mut ask = Ask::new(route.method.as_str(), &path);
+    if api == Api::Compute {
+        ask = ask.version(&version.to_string());
+    }
+    if let Some(body) = body(row, version) {
+        ask = ask.json(&body);
+    }
+    client.send(ask).await
+}
+
+fn body(row: &dyn Operation, version: Microversion) -> Option<String> {
+    match (row.schema(version), row.route().action) {
+        (Some(schema), _) => Some(sample::of(&schema.describe()).to_string()),
+        (None, Some(action)) => Some(format!(r#"{{"{action}": null}}"#)),
+        (None, None) => None,
+    }
+}
+
+/// The path of a row, about the things of `furnished`.
+fn about(path: &str) -> String {
+    let fill = |segment: &str| match segment {
+        "{server_id}" => SERVER.to_owned(),
+        "{image_id}" => IMAGE.to_owned(),
+        "{key}" => "a".to_owned(),
+        "{project_id}" | "{tenant_id}" => id_of("blue"),
+        "{user_id}" => id_of("member-of-blue"),
+        "{flavor_id}" => "1".to_owned(),
+        name if name.starts_with('{') => "x".to_owned(),
+        literal => literal.to_owned(),
+    };
+    path.split('/').map(fill).collect::<Vec<_>>().join("/")
+}
+
 fn door(api: Api) -> &'static Dialect {
     match api {
-        Api::Compute => &OPENSTACK,
-        Api::Identity => &IDENTITY,
-        Api::Image => &IMAGE,
-        Api::Network => &NETWORK,
+        Api::Compute => &dialect::OPENSTACK,
+        Api::Identity => &dialect::IDENTITY,
+        Api::Image => &dialect::IMAGE,
+        Api::Network => &dialect::NETWORK,
     }
 }
 
