@@ -233,3 +233,31 @@ async fn a_limit_counts_what_its_path_says() {
     }
     member.post(&server(""), r#"{"metadata": {}}"#).await.is(200);
 }
+
+#[tokio::test]
+async fn the_limits_show_rates_and_forty_items() {
+    let limits = vec![limit("GET", "*", 60), limit("POST", "*", 5), limit("POST", "/servers*", 2)];
+    let house = House::with(|settings| settings.cloud_servers.rate_limits = limits).await;
+    let (_house, member) = stage_in(house).await;
+    member.post(&server(""), r#"{"metadata": {}}"#).await.is(200);
+    let reply = member.get("/v2/limits").await.is(200);
+    assert_eq!(reply.at("limits.absolute.maxServerMeta").as_i64(), Some(40));
+    assert_eq!(reply.at("limits.absolute.maxImageMeta").as_i64(), Some(40));
+    let line = |verb: &str, value: i64, remaining: i64| {
+        format!(
+            r#"{{"next-available": "2026-01-01T00:00:00Z", "remaining": {remaining}, "unit": "MINUTE", "value": {value}, "verb": "{verb}"}}"#
+        )
+    };
+    let rate = format!(
+        r#"[{{"limit": [{}, {}], "regex": ".*", "uri": "*"}}, {{"limit": [{}], "regex": "^/servers.*", "uri": "/servers*"}}]"#,
+        line("GET", 60, 59),
+        line("POST", 5, 4),
+        line("POST", 2, 1)
+    );
+    assert_eq!(reply.at("limits.rate").to_string(), rate);
+    let reply = member.get("/v2.1/limits").await.is(200);
+    assert_eq!(
+        (reply.at("limits.rate").to_string().as_str(), reply.at("limits.absolute.maxServerMeta").as_i64()),
+        ("[]", Some(128))
+    );
+}

@@ -45,7 +45,8 @@ pub struct Index;
 impl Endpoint for Index {
     const ROUTE: Route = get("/limits");
     const QUERY: QueryRule = QueryRule::Own;
-    const DOC: &'static str = "Shows the limits of the caller's project and what is in use; -1 is any number. Administrators name \
+    const DOC: &'static str = "Shows the limits of the caller's project and what is in use; -1 is any number. At `/v2` with the rate limits, if \
+        any are kept. Administrators name \
         another project with `tenant_id`.";
     const MORE_RULES: &'static [Rule] = &[Rule::of::<policy::OtherProject>()];
     type Action = policy::Index;
@@ -58,13 +59,15 @@ impl Endpoint for Index {
     }
 
     fn run(tx: &mut dyn Tx, _: Allowed<policy::Index>, call: &Call, (): &()) -> Result<Json, Error> {
-        let defaults = call.cloud.quota_defaults();
-        let quotas = match project(call)? {
-            Some(project) => quota_sets::of(tx, &defaults, Holder { project: &project, user: None })?,
+        let defaults = call.quota_defaults();
+        let project = project(call)?;
+        let quotas = match &project {
+            Some(project) => quota_sets::of(tx, &defaults, Holder { project, user: None })?,
             // nobody has such an id: what would apply to them are the defaults
             None => unused(quota_sets::defaults(tx, &defaults)?),
         };
-        Ok(json_object! { "limits": json_object! { "rate": Json::Array(Vec::new()), "absolute": absolute(call, &quotas) } }.into())
+        let limits = json_object! { "rate": rate(call, project.as_ref()), "absolute": absolute(call, &quotas) };
+        Ok(json_object! { "limits": limits }.into())
     }
 }
 
@@ -72,6 +75,15 @@ fn project(call: &Call) -> Result<Option<ProjectId>, Error> {
     let Some(id) = call.query.last("tenant_id") else { return Ok(Some(call.project()?.clone())) };
     call.must::<policy::OtherProject>(&Scope::of(call.who()?))?;
     Ok(id.parse().ok())
+}
+
+/// Rate limits, which only Cloud Servers has, and only where the settings name some.
+fn rate(call: &Call, project: Option<&ProjectId>) -> Json {
+    let rates = call.cloud.rates.as_ref().filter(|_| call.dialect.is_cloud_servers);
+    match (rates, project) {
+        (Some(rates), Some(project)) => rates.shown(project.as_str()),
+        (Some(_), None) | (None, _) => Json::Array(Vec::new()),
+    }
 }
 
 fn unused(limits: Vec<(&'static str, i64)>) -> Vec<Quota> {

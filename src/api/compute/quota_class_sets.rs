@@ -56,7 +56,7 @@ impl Endpoint for Update {
 
 /// Up to 2.49 those of server groups were left out, from then on those of networks are.
 fn class_set(tx: &mut dyn Tx, call: &Call, mut set: Object) -> Result<Json, Error> {
-    for (resource, limit) in quota_sets::of_class(tx, &call.cloud.quota_defaults(), call.part("class"))? {
+    for (resource, limit) in quota_sets::of_class(tx, &call.quota_defaults(), call.part("class"))? {
         let is_new = call.version < Microversion(50) && resource.starts_with("server_group");
         if !is_new && !is_gone(resource, call.version, 50) {
             set.insert(resource, limit);

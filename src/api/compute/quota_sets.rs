@@ -91,7 +91,7 @@ impl Endpoint for ShowDefaults {
 
     fn run(tx: &mut dyn Tx, _: Allowed<policy::Defaults>, call: &Call, (): &()) -> Result<Json, Error> {
         quota_sets::project(tx, call.part("project_id"))?;
-        let limits = quota_sets::defaults(tx, &call.cloud.quota_defaults())?.into_iter();
+        let limits = quota_sets::defaults(tx, &call.quota_defaults())?.into_iter();
         let told = limits.filter(|(resource, _)| is_told(call, resource));
         Ok(quota_set(with_id(call), told.map(|(resource, limit)| (resource, limit.into()))))
     }
@@ -116,7 +116,7 @@ impl Endpoint for Update {
         let project = quota_sets::project(tx, call.part("project_id"))?;
         let user = user(call);
         let holder = Holder { project: &project, user: user.as_ref() };
-        let defaults = call.cloud.quota_defaults();
+        let defaults = call.quota_defaults();
         if body.force {
             quota_sets::force(tx, holder, &body.limits)?;
         } else {
@@ -152,7 +152,7 @@ impl Endpoint for Delete {
 fn quotas_of(tx: &mut dyn Tx, call: &Call) -> Result<Vec<Quota>, Error> {
     let project = quota_sets::project(tx, call.part("project_id"))?;
     let user = user(call);
-    Ok(quota_sets::of(tx, &call.cloud.quota_defaults(), Holder { project: &project, user: user.as_ref() })?)
+    Ok(quota_sets::of(tx, &call.quota_defaults(), Holder { project: &project, user: user.as_ref() })?)
 }
 
 /// The user of the query; a text that is nobody's id means the project.
