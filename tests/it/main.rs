@@ -8,6 +8,7 @@ mod describe;
 mod engine;
 mod flavors;
 mod floors;
+mod fuzz;
 mod headers;
 mod house;
 mod identity_tokens;

@@ -109,7 +109,7 @@ async fn a_reader_changes_nothing() {
 const READERS_MAY: &[(&str, &str)] = &[];
 
 /// A house with a server and an image of the project `blue`.
-async fn furnished() -> House {
+pub async fn furnished() -> House {
     let house = House::new().await;
     Actor::new(SERVER).enters(&house).await;
     stage::image(&house, IMAGE, "blue", Visibility::Private, &[("a", "0")]).await;
@@ -143,7 +143,7 @@ async fn ask(client: &Client, api: Api, row: &dyn Operation) -> Reply {
     client.send(ask).await
 }
 
-fn body(row: &dyn Operation, version: Microversion) -> Option<String> {
+pub fn body(row: &dyn Operation, version: Microversion) -> Option<String> {
     match (row.schema(version), row.route().action) {
         (Some(schema), _) => Some(sample::of(&schema.describe()).to_string()),
         (None, Some(action)) => Some(format!(r#"{{"{action}": null}}"#)),
@@ -152,7 +152,7 @@ fn body(row: &dyn Operation, version: Microversion) -> Option<String> {
 }
 
 /// The path of a row, about the things of `furnished`.
-fn about(path: &str) -> String {
+pub fn about(path: &str) -> String {
     let fill = |segment: &str| match segment {
         "{server_id}" => SERVER.to_owned(),
         "{image_id}" => IMAGE.to_owned(),
@@ -166,7 +166,7 @@ fn about(path: &str) -> String {
     path.split('/').map(fill).collect::<Vec<_>>().join("/")
 }
 
-fn door(api: Api) -> &'static Dialect {
+pub fn door(api: Api) -> &'static Dialect {
     match api {
         Api::Compute => &dialect::OPENSTACK,
         Api::Identity => &dialect::IDENTITY,
