@@ -71,7 +71,7 @@ fn place(entry: Entry, gaps: Gaps<'_>) -> Option<Place> {
 pub fn filled(template: &str, gaps: Gaps<'_>) -> Option<String> {
     let mut url = String::with_capacity(template.len() + gaps.public_url.len());
     let mut rest = template;
-    while let Some(at) = rest.find("$(").or_else(|| rest.find("%(")) {
+    while let Some(at) = ["$(", "%("].iter().filter_map(|open| rest.find(open)).min() {
         let (before, gap) = rest.split_at(at);
         let (name, after) = gap[2..].split_once(")s")?;
         url.push_str(before);

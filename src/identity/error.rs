@@ -18,6 +18,15 @@ pub enum Error {
     CredentialWithScope,
     /// There is no such thing of this kind.
     NotFound(Kind, String),
+    /// A user does not have this role there.
+    NotGranted {
+        /// The role's id.
+        role: String,
+        /// The user's id.
+        user: String,
+        /// The id of the project or domain; `all` for the system.
+        on: String,
+    },
     /// A thing of this kind with this name, or of this domain, is there already.
     Duplicate(Conflict),
     /// A required member is missing.

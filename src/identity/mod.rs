@@ -1,6 +1,7 @@
 //! Who is asking: tokens and passwords, projects, users, roles. The leaves (`password`, `random`, `secret`, `token`) know no store
 //! and no HTTP.
 
+pub mod administration;
 pub mod bootstrap;
 pub mod callers;
 pub mod catalog;

@@ -11,6 +11,7 @@ mod floors;
 mod fuzz;
 mod headers;
 mod house;
+mod identity_admin;
 mod identity_tokens;
 mod image_metadata;
 mod limits;

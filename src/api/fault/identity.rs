@@ -21,6 +21,9 @@ pub fn fault(error: &Error) -> Fault {
             "Error authenticating with application credential: Application credentials cannot request a scope.",
         ),
         Error::NotFound(kind, id) => Fault::not_found(not_found(*kind, id)),
+        Error::NotGranted { role, user, on } => Fault::not_found(format!(
+            "Could not find role assignment with role: {role}, user or group: {user}, project, domain, or system: {on}."
+        )),
         Error::NotFoundInBody(kind, id) => Fault::bad_request(not_found(*kind, id)),
         Error::Duplicate(conflict) => Fault::conflict(duplicate(conflict)),
         Error::Missing { attribute, of } => Fault::bad_request(format!(
