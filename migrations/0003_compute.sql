@@ -31,16 +31,21 @@ CREATE TABLE servers (
     vm_state TEXT NOT NULL,
     task_state TEXT,
     power_state BIGINT NOT NULL,
+    progress BIGINT NOT NULL DEFAULT 0,
+    old_vm_state TEXT,
     locked BIGINT NOT NULL,
     deleted BIGINT NOT NULL,
     image_id TEXT,
     flavor_id TEXT NOT NULL,
+    vcpus BIGINT NOT NULL DEFAULT 0,
+    memory_mb BIGINT NOT NULL DEFAULT 0,
     metadata TEXT NOT NULL,
     details TEXT NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
     launched_at BIGINT,
-    terminated_at BIGINT
+    terminated_at BIGINT,
+    deleted_at BIGINT
 );
 
 CREATE INDEX servers_by_project ON servers (project_id, deleted, created_at, id);
@@ -66,11 +71,12 @@ CREATE TABLE quota_classes (
 );
 
 -- What a committed change still asks of the world. A worker takes one by a lease and removes it in the transaction that
--- records the outcome; a lease that has run out means that its worker died.
+-- records the outcome; a lease that has run out means that its worker died. Tasks of one subject are done in `turn`.
 CREATE TABLE tasks (
     id TEXT PRIMARY KEY,
     kind TEXT NOT NULL,
     subject_id TEXT NOT NULL,
+    turn BIGINT NOT NULL,
     payload TEXT NOT NULL,
     created_at BIGINT NOT NULL,
     attempts BIGINT NOT NULL,
@@ -80,4 +86,15 @@ CREATE TABLE tasks (
 
 CREATE INDEX tasks_by_age ON tasks (created_at, id);
 
-CREATE INDEX tasks_by_subject ON tasks (subject_id);
+CREATE UNIQUE INDEX tasks_by_subject ON tasks (subject_id, turn);
+
+-- Key pairs belong to a user, not to a project.
+CREATE TABLE key_pairs (
+    user_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    type TEXT NOT NULL,
+    public_key TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (user_id, name)
+);

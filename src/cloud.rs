@@ -15,14 +15,17 @@ use crate::api::table;
 use crate::blobs::Blobs;
 use crate::compute;
 use crate::compute::limits::Defaults;
-use crate::config::Settings;
+use crate::compute::work::Tools;
+use crate::config::{Database, Settings};
 use crate::hypervisor::Driver;
 use crate::identity::bootstrap::{self, Login, Newcomer};
 use crate::identity::callers::{Callers, NoCaller};
 use crate::identity::password::PasswordPool;
 use crate::identity::secret::generate_password;
 use crate::identity::token::TokenKeys;
+use crate::model::ids::ServerId;
 use crate::model::moment::Moment;
+use crate::model::server_record::HOST;
 use crate::model::time::Timestamp;
 use crate::policy::file::LiveRules;
 use crate::policy::remote::{ContentType, Remote, RemoteSettings};
@@ -57,6 +60,7 @@ pub struct Cloud {
     pub rates: Option<Rates>,
     /// Woken when a commit has recorded tasks.
     pub work: tokio::sync::Notify,
+    worker: String,
     rules: LiveRules,
     remote: Remote,
     clock: Clock,
@@ -92,7 +96,17 @@ impl Cloud {
         let keys = TokenKeys::load_or_create(&directory.join("token-keys"), &mut |bytes| chance(bytes));
         let rounds = crate::identity::password::Rounds::new(settings.password_hash_rounds)
             .ok_or("password_hash_rounds is out of range")?;
+        let worker = match &settings.database {
+            Database::Embedded => HOST.to_owned(),
+            // others work on it too: what this process leaves behind is theirs when its leases have run out
+            Database::Postgres(_) => {
+                let mut id = [0; 16];
+                chance(&mut id);
+                format!("{HOST}-{}", ServerId::from_random(id))
+            }
+        };
         let cloud = Arc::new(Cloud {
+            worker,
             blobs,
             keys: keys.map_err(|error| text(&error))?,
             callers: Callers::default(),
@@ -146,6 +160,18 @@ impl Cloud {
         };
         self.store.write(script).await.map_err(|error| format!("{error:?}"))?;
         Ok(logins)
+    }
+
+    /// What work on servers is done with.
+    pub fn tools(&self) -> Tools<'_> {
+        Tools {
+            store: &self.store,
+            worker: &self.worker,
+            driver: self.driver.as_ref(),
+            blobs: &self.blobs,
+            clock: self.clock.as_ref(),
+            image_bytes_max: self.settings.image_bytes_max,
+        }
     }
 
     /// What time it is.

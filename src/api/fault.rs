@@ -4,6 +4,7 @@
 pub mod compute;
 pub mod identity;
 pub mod image;
+pub mod servers;
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 

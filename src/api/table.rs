@@ -17,7 +17,13 @@ use crate::policy::sample::sample;
 /// Every row, with the API it belongs to.
 pub fn all() -> Vec<(Api, &'static dyn Operation)> {
     let rows = |api, rows: &[&'static dyn Operation]| rows.iter().map(|row| (api, *row)).collect::<Vec<_>>();
-    [rows(Api::Compute, compute::ROWS), rows(Api::Network, network::ROWS), rows(Api::Identity, identity::ROWS)].concat()
+    [
+        rows(Api::Compute, compute::ROWS),
+        rows(Api::Compute, compute::servers::ROWS),
+        rows(Api::Network, network::ROWS),
+        rows(Api::Identity, identity::ROWS),
+    ]
+    .concat()
 }
 
 /// The rules that others are made of (nova/policies/base.py): name, check, what it is for.

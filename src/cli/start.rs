@@ -8,18 +8,25 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::cloud::{Cloud, Parts};
+use crate::compute::work;
 use crate::config::{Database, Settings};
 use crate::hypervisor::fake::Fake;
 use crate::identity::bootstrap::Login;
 use crate::identity::random::buffered_random;
 use crate::model::time::Timestamp;
 use crate::serve::open_private;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// Where clients find their cloud and their password.
 pub const CLOUDS_YAML: &str = "clouds.yaml";
 /// How often policy files are looked at.
 const POLICY_LOOK: Duration = Duration::from_secs(1);
+/// How often tasks are looked for that nobody has announced.
+const WORK_LOOK: Duration = Duration::from_secs(5);
+/// How often a worker says that it is still at its task; well below what a lease lasts.
+const LEASE_RENEWAL: Duration = Duration::from_secs(20);
+/// How many tasks are done at once.
+const WORKERS: usize = 4;
 
 /// Opens the database and everything around it; on the first start it also makes those who can log in.
 pub async fn open(settings: Settings, public_url: String) -> Result<(Arc<Cloud>, Vec<Login>), Box<dyn Error>> {
@@ -52,6 +59,56 @@ fn now() -> Timestamp {
 
 /// Starts what goes on beside the requests.
 pub fn keep_going(cloud: &Arc<Cloud>) {
+    let workers = cloud.clone();
+    tokio::spawn(async move {
+        // nobody begins a task before those that were under way are taken back
+        while let Err(error) = work::resume(workers.tools()).await {
+            tracing::error!(%error, "the guests cannot be looked after yet");
+            tokio::time::sleep(WORK_LOOK).await;
+        }
+        for _ in 0..WORKERS {
+            tokio::spawn(keep_working(workers.clone()));
+        }
+    });
+    keep_policy(cloud);
+}
+
+/// Does tasks as they come.
+async fn keep_working(cloud: Arc<Cloud>) {
+    loop {
+        let done = match work::claim(cloud.tools()).await {
+            Ok(Some(job)) => {
+                // there may be more than one worker can do
+                cloud.work.notify_one();
+                keep_at(&cloud, job).await
+            }
+            Ok(None) => {
+                // looked at now and then as well: a lease may have run out
+                let _ = tokio::time::timeout(WORK_LOOK, cloud.work.notified()).await;
+                Ok(())
+            }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = done {
+            tracing::error!(%error, "a task could not be finished");
+            tokio::time::sleep(WORK_LOOK).await;
+        }
+    }
+}
+
+/// Does a task, and says so from time to time while it lasts.
+async fn keep_at(cloud: &Cloud, job: work::Job) -> Result<(), StoreError> {
+    let task = job.task.clone();
+    let mut doing = std::pin::pin!(work::finish_job(cloud.tools(), job));
+    loop {
+        tokio::select! {
+            done = &mut doing => return done,
+            () = tokio::time::sleep(LEASE_RENEWAL) => work::renew(cloud.tools(), &task).await?,
+        }
+    }
+}
+
+fn keep_policy(cloud: &Arc<Cloud>) {
     let cloud = cloud.clone();
     tokio::spawn(async move {
         loop {

@@ -2,6 +2,7 @@
 
 use super::flavors::FlavorError;
 use super::quota_sets::QuotaError;
+use super::servers;
 use crate::model::ids::ServerId;
 use crate::model::server::{ServerAction, StateRefusal};
 use crate::store::StoreError;
@@ -21,6 +22,8 @@ pub enum Error {
     BadMetadata(BadMetadata),
     /// The server is locked, and the caller may not override that.
     Locked(ServerId),
+    /// The server is locked against this action, which has its own words for it.
+    LockedFor(ServerId, ServerAction),
     /// The server's state does not permit it.
     State(ServerId, ServerAction, StateRefusal),
     /// The map would have more items than the quota allows.
@@ -32,6 +35,8 @@ pub enum Error {
     Flavor(FlavorError),
     /// Something about a quota.
     Quota(QuotaError),
+    /// A server cannot be made, or made otherwise.
+    Servers(servers::Refusal),
     /// The store.
     Store(StoreError),
 }
@@ -70,5 +75,11 @@ impl From<StoreError> for Error {
 impl From<QuotaError> for Error {
     fn from(error: QuotaError) -> Self {
         Error::Quota(error)
+    }
+}
+
+impl From<servers::Refusal> for Error {
+    fn from(refusal: servers::Refusal) -> Self {
+        Error::Servers(refusal)
     }
 }

@@ -29,8 +29,47 @@ pub fn metadata_items(
     project: &ProjectId,
     user: &UserId,
 ) -> Result<Limit, StoreError> {
-    let set = quotas::applying(tx, project, user, "metadata_items")?;
-    let told = set.project.or(set.default_class).unwrap_or_else(|| defaults.default_of("metadata_items"));
-    let enforced = [Some(told), set.user].into_iter().flatten().filter_map(|limit| usize::try_from(limit).ok()).min();
-    Ok(Limit { enforced, told })
+    of(tx, defaults, project, user, "metadata_items")
+}
+
+/// How much of a resource this user of this project may have at once.
+///
+/// # Errors
+/// The store's.
+pub fn of(
+    tx: &mut dyn Tx,
+    defaults: &impl Defaults,
+    project: &ProjectId,
+    user: &UserId,
+    resource: &str,
+) -> Result<Limit, StoreError> {
+    let both = both(tx, defaults, project, user, resource)?;
+    let bounds = [Some(both.project), both.user];
+    let enforced = bounds.into_iter().flatten().filter_map(|limit| usize::try_from(limit).ok()).min();
+    Ok(Limit { enforced, told: both.project })
+}
+
+/// A project's limit and, where one is set, that of one of its users; -1 is any number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Both {
+    /// The project's.
+    pub project: i64,
+    /// The user's own.
+    pub user: Option<i64>,
+}
+
+/// Both limits of a resource.
+///
+/// # Errors
+/// The store's.
+pub fn both(
+    tx: &mut dyn Tx,
+    defaults: &impl Defaults,
+    project: &ProjectId,
+    user: &UserId,
+    resource: &str,
+) -> Result<Both, StoreError> {
+    let set = quotas::applying(tx, project, user, resource)?;
+    let project = set.project.or(set.default_class).unwrap_or_else(|| defaults.default_of(resource));
+    Ok(Both { project, user: set.user })
 }

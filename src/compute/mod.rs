@@ -5,6 +5,9 @@ mod error;
 pub mod flavors;
 pub mod limits;
 pub mod metadata;
+pub mod quota;
 pub mod quota_sets;
+pub mod servers;
+pub mod work;
 
 pub use error::{BadMetadata, Error};

@@ -10,4 +10,5 @@ pub mod metadata;
 pub mod moment;
 pub mod server;
 pub mod server_metadata;
+pub mod server_record;
 pub mod time;

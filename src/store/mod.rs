@@ -1,6 +1,7 @@
 //! What must not be forgotten. `Store` runs transaction scripts on an engine and gives back what they answer; the SQL of each
 //! resource is in a file of its own, written once for all engines. Nothing here knows HTTP, or decides anything.
 
+pub mod boot;
 pub mod care;
 pub mod engine;
 pub mod flavors;
@@ -12,8 +13,11 @@ pub mod migrate;
 pub mod postgres;
 pub mod quotas;
 pub mod schema;
+pub mod server_details;
 pub mod servers;
+pub mod snapshots;
 pub mod sqlite;
+pub mod tasks;
 
 use std::path::Path;
 use std::sync::Arc;

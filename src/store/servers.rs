@@ -1,9 +1,11 @@
 //! The SQL of servers.
 
-use super::{StoreError, Tx, items, parsed, parsed_or_null};
-use crate::model::ids::ServerId;
+use super::{Row, StoreError, Tx, Value, items, parsed, parsed_or_null, server_details};
+use crate::model::ids::{ProjectId, ServerId, UserId};
 use crate::model::metadata::Metadata;
+use crate::model::server::{PowerState, ServerState, TaskState, VmState};
 use crate::model::server_metadata::ServerMetadata;
+use crate::model::server_record::Server;
 use crate::model::time::Timestamp;
 use crate::policy::Guarded;
 
@@ -40,4 +42,317 @@ pub fn save_metadata(tx: &mut dyn Tx, id: ServerId, items: &Metadata, now: Times
         &[text.as_str().into(), now.microseconds().into(), id.to_string().as_str().into()],
     )?;
     Ok(())
+}
+
+const COLUMNS: &str = "id, project_id, user_id, name, vm_state, task_state, power_state, progress, old_vm_state, deleted, \
+     image_id, metadata, details, created_at, updated_at, launched_at, terminated_at, deleted_at";
+
+fn server(row: &dyn Row) -> Result<Server, StoreError> {
+    let moment = |column| Ok(row.int_or_null(column)?.map(Timestamp::from_microseconds));
+    let damaged = |what: &str| StoreError::Damaged(format!("{what} of a server"));
+    let power = u8::try_from(row.int(6)?).ok().and_then(PowerState::from_number);
+    let (details, flavor, lock) = server_details::from_text(row.text(12)?)?;
+    Ok(Server {
+        id: parsed(row, 0)?,
+        project_id: parsed(row, 1)?,
+        user_id: parsed(row, 2)?,
+        name: row.text(3)?.to_owned(),
+        state: ServerState {
+            vm_state: parsed(row, 4)?,
+            task_state: parsed_or_null(row, 5)?,
+            power_state: power.ok_or_else(|| damaged("power_state"))?,
+            progress: u8::try_from(row.int(7)?).map_err(|_| damaged("progress"))?,
+            old_vm_state: parsed_or_null(row, 8)?,
+            launched_at: moment(15)?,
+            terminated_at: moment(16)?,
+            deleted_at: moment(17)?,
+        },
+        lock,
+        deleted: row.flag(9)?,
+        image_id: parsed_or_null(row, 10)?,
+        flavor,
+        metadata: items::from_text(row.text(11)?)?,
+        created_at: Timestamp::from_microseconds(row.int(13)?),
+        updated_at: Timestamp::from_microseconds(row.int(14)?),
+        details,
+    })
+}
+
+/// A server that is not deleted.
+///
+/// # Errors
+/// The engine's.
+pub fn find(tx: &mut dyn Tx, id: ServerId) -> Result<Option<Guarded<Server>>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM servers WHERE id = $1 AND deleted = 0");
+    tx.first(&sql, &[id.to_string().as_str().into()], |row| Ok(Guarded::new(server(row)?)))
+}
+
+/// Where a server stands in the order of lists, deleted or not.
+///
+/// # Errors
+/// The engine's.
+pub fn place(tx: &mut dyn Tx, id: &str) -> Result<Option<Place>, StoreError> {
+    tx.first("SELECT created_at, id FROM servers WHERE id = $1", &[id.into()], |row| {
+        Ok(Place { created_at: row.int(0)?, id: row.text(1)?.to_owned() })
+    })
+}
+
+/// Where a row stands in the order of lists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    created_at: i64,
+    id: String,
+}
+
+/// Remembers a new server.
+///
+/// # Errors
+/// The engine's.
+pub fn insert(tx: &mut dyn Tx, server: &Server) -> Result<(), StoreError> {
+    let sql = "INSERT INTO servers (project_id, user_id, name, vm_state, task_state, power_state, progress, old_vm_state, locked, \
+               deleted, image_id, flavor_id, vcpus, memory_mb, metadata, details, updated_at, launched_at, terminated_at, \
+               deleted_at, id, created_at) VALUES \
+               ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)";
+    write(tx, sql, server, true)
+}
+
+/// Writes a server that was there: everything but its id and when it was made.
+///
+/// # Errors
+/// The engine's.
+pub fn save(tx: &mut dyn Tx, server: &Server) -> Result<(), StoreError> {
+    let sql = "UPDATE servers SET project_id = $1, user_id = $2, name = $3, vm_state = $4, task_state = $5, power_state = $6, \
+               progress = $7, old_vm_state = $8, locked = $9, deleted = $10, image_id = $11, flavor_id = $12, vcpus = $13, \
+               memory_mb = $14, metadata = $15, details = $16, updated_at = $17, launched_at = $18, terminated_at = $19, \
+               deleted_at = $20 WHERE id = $21";
+    write(tx, sql, server, false)
+}
+
+fn write(tx: &mut dyn Tx, sql: &str, server: &Server, is_new: bool) -> Result<(), StoreError> {
+    let moment = |moment: Option<Timestamp>| Value::from(moment.map(Timestamp::microseconds));
+    let (id, image) = (server.id.to_string(), server.image_id.map(|id| id.to_string()));
+    let (metadata, details) = (items::to_text(&server.metadata), server_details::to_text(server));
+    let state = &server.state;
+    let mut values: Vec<Value<'_>> = vec![
+        server.project_id.as_str().into(),
+        server.user_id.as_str().into(),
+        server.name.as_str().into(),
+        state.vm_state.as_str().into(),
+        state.task_state.map(TaskState::as_str).into(),
+        i64::from(state.power_state.number()).into(),
+        i64::from(state.progress).into(),
+        state.old_vm_state.map(VmState::as_str).into(),
+        server.lock.is_some().into(),
+        server.deleted.into(),
+        image.as_deref().into(),
+        server.flavor.flavorid.as_str().into(),
+        i64::from(server.flavor.vcpus).into(),
+        i64::from(server.flavor.memory_mb).into(),
+        metadata.as_str().into(),
+        details.as_str().into(),
+        server.updated_at.microseconds().into(),
+        moment(state.launched_at),
+        moment(state.terminated_at),
+        moment(state.deleted_at),
+        id.as_str().into(),
+    ];
+    if is_new {
+        values.push(server.created_at.microseconds().into());
+    }
+    tx.execute(sql, &values).map(|_| ())
+}
+
+/// What a project, or one of its users, has in use.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Used {
+    /// Servers.
+    pub instances: i64,
+    /// Their virtual processors.
+    pub cores: i64,
+    /// Their memory, in MiB.
+    pub ram: i64,
+}
+
+/// What the servers of a project use, of one of its users if one is named; those that can only be restored do not count.
+///
+/// # Errors
+/// The engine's.
+pub fn used(tx: &mut dyn Tx, project: &ProjectId, user: Option<&UserId>) -> Result<Used, StoreError> {
+    let found = tx.first(
+        "SELECT count(*), CAST(sum(vcpus) AS BIGINT), CAST(sum(memory_mb) AS BIGINT) FROM servers \
+         WHERE project_id = $1 AND deleted = 0 AND vm_state <> 'soft-delete' AND ($2 = '' OR user_id = $2)",
+        &[project.as_str().into(), user.map_or("", UserId::as_str).into()],
+        |row| {
+            let sum = |column| Ok::<i64, StoreError>(row.int_or_null(column)?.unwrap_or(0));
+            Ok(Used { instances: sum(0)?, cores: sum(1)?, ram: sum(2)? })
+        },
+    )?;
+    Ok(found.unwrap_or_default())
+}
+
+/// Which rows a list looks at, as far as the database decides it.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    /// Of one project.
+    pub project: Option<ProjectId>,
+    /// Of one user.
+    pub user: Option<String>,
+    /// Deleted or not.
+    pub existing: Existing,
+    /// One of these.
+    pub vm_states: Option<Vec<String>>,
+    /// One of these.
+    pub task_states: Option<Vec<String>>,
+    /// Made from this image.
+    pub image: Option<String>,
+    /// Of this flavor.
+    pub flavor: Option<String>,
+    /// This one.
+    pub id: Option<String>,
+    /// Locked or not.
+    pub locked: Option<bool>,
+    /// Changed at this moment or later.
+    pub changed_since: Option<Timestamp>,
+    /// Changed at this moment or earlier.
+    pub changed_before: Option<Timestamp>,
+    /// Behind this place.
+    pub after: Option<Place>,
+    /// The oldest first; else the newest.
+    pub oldest_first: bool,
+}
+
+/// Whether lists show what is deleted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Existing {
+    /// What is there.
+    #[default]
+    Alive,
+    /// That, and what can be restored.
+    AliveOrRestorable,
+    /// What is gone, for good or not.
+    Gone,
+    /// What is gone for good.
+    GoneForGood,
+    /// Everything.
+    Any,
+}
+
+/// So many rows are read at once.
+const BATCH: i64 = 500;
+
+/// Hands over the selected servers in order of age until there are no more or `each` has enough and says `false`.
+///
+/// # Errors
+/// The engine's.
+pub fn walk(
+    tx: &mut dyn Tx,
+    selection: &Selection,
+    mut each: impl FnMut(Guarded<Server>) -> bool,
+) -> Result<(), StoreError> {
+    let mut selection = selection.clone();
+    loop {
+        let (sql, values) = selection.sql();
+        let values: Vec<Value<'_>> = values.iter().map(Owned::value).collect();
+        let servers = tx.all(&sql, &values, server)?;
+        let is_last = servers.len() < BATCH as usize;
+        selection.after = servers
+            .last()
+            .map(|server| Place { created_at: server.created_at.microseconds(), id: server.id.to_string() });
+        for server in servers {
+            if !each(Guarded::new(server)) {
+                return Ok(());
+            }
+        }
+        if is_last {
+            return Ok(());
+        }
+    }
+}
+
+enum Owned {
+    Text(String),
+    Int(i64),
+}
+
+impl Owned {
+    fn value(&self) -> Value<'_> {
+        match self {
+            Owned::Text(text) => text.into(),
+            Owned::Int(int) => (*int).into(),
+        }
+    }
+}
+
+/// Conditions in the making; parameters are numbered as they come.
+#[derive(Default)]
+struct Conditions {
+    sql: Vec<String>,
+    values: Vec<Owned>,
+}
+
+impl Conditions {
+    fn bind(&mut self, value: Owned) -> String {
+        self.values.push(value);
+        format!("${}", self.values.len())
+    }
+
+    fn text(&mut self, before: &str, value: Option<&str>) {
+        if let Some(value) = value {
+            let parameter = self.bind(Owned::Text(value.to_owned()));
+            self.sql.push(format!("{before} {parameter}"));
+        }
+    }
+
+    fn int(&mut self, before: &str, value: Option<i64>) {
+        if let Some(value) = value {
+            let parameter = self.bind(Owned::Int(value));
+            self.sql.push(format!("{before} {parameter}"));
+        }
+    }
+
+    fn among(&mut self, column: &str, values: Option<&[String]>) {
+        if let Some(values) = values {
+            let parameters: Vec<String> = values.iter().map(|value| self.bind(Owned::Text(value.clone()))).collect();
+            self.sql.push(format!("{column} IN ({})", parameters.join(", ")));
+        }
+    }
+}
+
+impl Selection {
+    fn sql(&self) -> (String, Vec<Owned>) {
+        let mut conditions = Conditions::default();
+        conditions.text("project_id =", self.project.as_ref().map(ProjectId::as_str));
+        conditions.sql.extend(self.existing.sql().map(str::to_owned));
+        conditions.text("user_id =", self.user.as_deref());
+        conditions.among("vm_state", self.vm_states.as_deref());
+        conditions.among("task_state", self.task_states.as_deref());
+        conditions.text("image_id =", self.image.as_deref());
+        conditions.text("flavor_id =", self.flavor.as_deref());
+        conditions.text("id =", self.id.as_deref());
+        conditions.int("locked =", self.locked.map(i64::from));
+        conditions.int("updated_at >=", self.changed_since.map(Timestamp::microseconds));
+        conditions.int("updated_at <=", self.changed_before.map(Timestamp::microseconds));
+        let (beyond, order) = if self.oldest_first { (">", "ASC") } else { ("<", "DESC") };
+        if let Some(place) = &self.after {
+            let created = conditions.bind(Owned::Int(place.created_at));
+            let id = conditions.bind(Owned::Text(place.id.clone()));
+            conditions.sql.push(format!("(created_at, id) {beyond} ({created}, {id})"));
+        }
+        let all = if conditions.sql.is_empty() { "1 = 1".to_owned() } else { conditions.sql.join(" AND ") };
+        let sql =
+            format!("SELECT {COLUMNS} FROM servers WHERE {all} ORDER BY created_at {order}, id {order} LIMIT {BATCH}");
+        (sql, conditions.values)
+    }
+}
+
+impl Existing {
+    fn sql(self) -> Option<&'static str> {
+        match self {
+            Existing::Alive => Some("deleted = 0 AND vm_state <> 'soft-delete'"),
+            Existing::AliveOrRestorable => Some("deleted = 0"),
+            Existing::Gone => Some("(deleted = 1 OR vm_state = 'soft-delete')"),
+            Existing::GoneForGood => Some("deleted = 1"),
+            Existing::Any => None,
+        }
+    }
 }

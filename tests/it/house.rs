@@ -7,6 +7,7 @@ use http::{HeaderName, HeaderValue, Method};
 use kilonova::api;
 use kilonova::api::message::{Body, Request};
 use kilonova::cloud::{Cloud, Parts};
+use kilonova::compute::work;
 use kilonova::config::{self, Settings, Sources};
 use kilonova::hypervisor::fake::Fake;
 use kilonova::identity::bootstrap::Login;
@@ -76,6 +77,7 @@ impl House {
         };
         let cloud = Cloud::new(directory.path(), parts).expect("a cloud in a temporary directory");
         let logins = cloud.begin().await.expect("a first start");
+        work::resume(cloud.tools()).await.expect("what was under way is taken back");
         House { cloud, driver, clock, directory, logins }
     }
 
@@ -92,6 +94,11 @@ impl House {
     pub fn password(&self, name: &str) -> String {
         let login = self.logins.iter().find(|login| login.name == name).expect("one of the first start");
         login.password.expose().to_owned()
+    }
+
+    /// Does everything that remains to be done for servers.
+    pub async fn settle(&self) {
+        while work::take_one(self.cloud.tools()).await.expect("tasks can be done") {}
     }
 
     /// Lets time pass.

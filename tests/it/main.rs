@@ -23,6 +23,7 @@ mod quotas;
 mod sample;
 mod seeds;
 mod server_metadata;
+mod servers;
 mod stage;
 mod storms;
 mod table;

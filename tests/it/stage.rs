@@ -49,7 +49,7 @@ impl Actor {
             tx.execute(
                 "INSERT INTO servers (id, project_id, user_id, name, vm_state, task_state, power_state, locked, deleted, \
                  flavor_id, metadata, details, created_at, updated_at, launched_at) \
-                 VALUES ($1, $2, 'u', 's', $3, $4, 1, $5, $6, '1', $7, '{}', 0, 0, $8)",
+                 VALUES ($1, $2, 'u', 's', $3, $4, 1, $5, $6, '1', $7, '{\"flavor\": {\"id\": \"1\", \"name\": \"m1.tiny\", \"memory_mb\": 512, \"vcpus\": 1, \"root_gb\": 1, \"ephemeral_gb\": 0, \"swap\": 0, \"rxtx_factor\": 1.0, \"is_public\": true, \"disabled\": false, \"extra_specs\": {}}}', 0, 0, $8)",
                 &[
                     self.id.into(),
                     project.as_str().into(),

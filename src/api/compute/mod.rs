@@ -10,6 +10,7 @@ pub mod quota_class_sets;
 pub mod quota_sets;
 mod scope;
 pub mod server_metadata;
+pub mod servers;
 pub mod versions;
 
 use super::endpoint::{Operation, row};

@@ -17,6 +17,10 @@ pub fn fault(error: &Error, dialect: &Dialect) -> Fault {
         Error::MalformedBody => Fault::bad_request("Malformed request body"),
         Error::BadMetadata(bad) => bad_metadata(*bad),
         Error::Locked(server) => Fault::conflict(format!("Instance {server} is locked")),
+        Error::LockedFor(server, action) => {
+            let server = server.to_string();
+            Fault::conflict(action.locked_sentence(&server).unwrap_or_else(|| format!("Instance {server} is locked")))
+        }
         Error::State(server, action, refusal) => Fault::conflict(refusal.sentence(*action, &server.to_string())),
         Error::TooManyItems { told } if dialect.is_cloud_servers => {
             Fault::over_limit(format!("Maximum number of metadata items exceeds {told}"))
@@ -24,6 +28,7 @@ pub fn fault(error: &Error, dialect: &Dialect) -> Fault {
         Error::TooManyItems { told } => Fault::forbidden(format!("Maximum number of metadata items exceeds {told}")),
         Error::Flavor(error) => flavor(error),
         Error::Quota(error) => quota(error),
+        Error::Servers(refusal) => super::servers::fault(refusal),
         Error::Store(error) => super::store(error),
     }
 }

@@ -55,6 +55,9 @@ pub static METADATA_KEY: Pattern = Pattern::new("^[a-zA-Z0-9-_:. ]{1,255}$", |te
 /// Integers as strings, and the empty string.
 pub static DIGITS_OR_NOTHING: Pattern = Pattern::new("^[0-9]*$", |text| all(text, "", char_is_digit));
 
+/// Names that begin with an underscore.
+pub static UNDERSCORED: Pattern = Pattern::new("^_", |text| text.starts_with('_'));
+
 /// Integers as strings.
 pub static DIGITS: Pattern = Pattern::new("^[0-9]+$", |text| is_digits(before_newline(text)));
 

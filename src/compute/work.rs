@@ -1,0 +1,435 @@
+//! What a driver is asked to do for servers, after the transaction that decided it. A task is taken by a lease, worked on outside of
+//! any transaction, and removed in the transaction that records the outcome; so a crash at any point leaves a task that is done
+//! again from its beginning, and every call of a driver can be made again.
+
+use crate::blobs::{BlobKey, Blobs, Written};
+use crate::hypervisor::{Driver, DriverError, PowerOp, Spec};
+use crate::json::Json;
+use crate::model::disk_config::DiskConfig;
+use crate::model::ids::ImageId;
+use crate::model::server::{Outcome, PowerState, ServerAction, VmState, advance, finish};
+use crate::model::server_record::{HOST, Server, ServerFault};
+use crate::model::time::Timestamp;
+use crate::store::servers::{Existing, Selection};
+use crate::store::tasks::{self, Lease, Task};
+use crate::store::{Store, StoreError, Tx, servers, snapshots};
+
+/// How long a worker may be silent before somebody else begins its task again.
+const LEASE_SECONDS: i64 = 60;
+
+/// What work is done with.
+#[derive(Clone, Copy)]
+pub struct Tools<'a> {
+    /// Where tasks and servers are.
+    pub store: &'a Store,
+    /// How this process signs its leases: the same after a restart where no other process works on the database.
+    pub worker: &'a str,
+    /// What runs guests.
+    pub driver: &'a dyn Driver,
+    /// Image data.
+    pub blobs: &'a Blobs,
+    /// The time.
+    pub clock: &'a (dyn Fn() -> Timestamp + Send + Sync),
+    /// The largest image.
+    pub image_bytes_max: u64,
+}
+
+/// Does one task, if there is one that nobody is at; says whether there was.
+///
+/// # Errors
+/// The store's; the task then remains.
+pub async fn take_one(tools: Tools<'_>) -> Result<bool, StoreError> {
+    let Some(job) = claim(tools).await? else { return Ok(false) };
+    finish_job(tools, job).await?;
+    Ok(true)
+}
+
+/// Does a task that was taken.
+///
+/// # Errors
+/// The store's; the task then remains.
+pub async fn finish_job(tools: Tools<'_>, job: Job) -> Result<(), StoreError> {
+    let Some(server) = job.server else { return Ok(()) };
+    let ended = perform(tools, &job.task, &server).await;
+    conclude(tools, job.task, server.state.power_state, ended).await
+}
+
+/// A task that was taken; the server is `None` where there is nothing to do any more.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// The task.
+    pub task: Task,
+    /// The server as it stands now.
+    pub server: Option<Server>,
+}
+
+/// Takes a task, and shows on the server that work has begun.
+///
+/// # Errors
+/// The store's.
+pub async fn claim(tools: Tools<'_>) -> Result<Option<Job>, StoreError> {
+    let (now, worker) = ((tools.clock)(), tools.worker.to_owned());
+    tools.store.write(move |tx| claim_in(tx, &worker, now)).await
+}
+
+/// Keeps a task that is still being worked on.
+///
+/// # Errors
+/// The store's.
+pub async fn renew(tools: Tools<'_>, task: &Task) -> Result<(), StoreError> {
+    let (worker, id) = (tools.worker.to_owned(), task.id.clone());
+    let until = (tools.clock)().plus_seconds(LEASE_SECONDS).microseconds();
+    tools.store.write(move |tx| tasks::renew(tx, &id, &worker, until)).await
+}
+
+fn claim_in(tx: &mut dyn Tx, worker: &str, now: Timestamp) -> Result<Option<Job>, StoreError> {
+    let until = now.plus_seconds(LEASE_SECONDS).microseconds();
+    let lease = Lease { owner: worker, now: now.microseconds(), until };
+    let Some(task) = tasks::claim(tx, lease)? else { return Ok(None) };
+    let found = servers::find(tx, task.server)?
+        .map(|server| server.for_system("a worker does what was allowed when its task was recorded"));
+    let Some(mut server) = found.filter(|server| advance(task.action, &mut server.state.clone()).is_ok()) else {
+        tasks::remove(tx, &task.id)?;
+        return Ok(Some(Job { task, server: None }));
+    };
+    if !is_snapshot(task.action) {
+        to_last_step(task.action, &mut server);
+    }
+    if matches!(task.action, ServerAction::Create | ServerAction::Unshelve) {
+        server.details.host = Some(HOST.to_owned());
+    }
+    if let (Some(image), Some(key)) = (image_of(&task), blob_key(&task)) {
+        snapshots::saving(tx, image, &key, now)?;
+    }
+    servers::save(tx, &server)?;
+    Ok(Some(Job { task, server: Some(server) }))
+}
+
+fn is_snapshot(action: ServerAction) -> bool {
+    matches!(action, ServerAction::Shelve | ServerAction::CreateImage | ServerAction::CreateBackup)
+}
+
+fn to_last_step(action: ServerAction, server: &mut Server) {
+    for _ in action.rule().steps {
+        // the caller has seen that the action still has the server
+        let _ = advance(action, &mut server.state);
+    }
+}
+
+/// The image that a task makes, if it makes one.
+fn image_of(task: &Task) -> Option<ImageId> {
+    is_snapshot(task.action).then(|| task.payload.get("image_id")?.as_str()?.parse().ok()).flatten()
+}
+
+/// Another key at every attempt, because blobs are never written twice.
+fn blob_key(task: &Task) -> Option<BlobKey> {
+    format!("{}-{}", image_of(task)?, task.attempts).parse().ok()
+}
+
+/// How a driver's part ended.
+struct Done {
+    power: PowerState,
+    image: Option<(Written, &'static str)>,
+}
+
+impl From<PowerState> for Done {
+    fn from(power: PowerState) -> Done {
+        Done { power, image: None }
+    }
+}
+
+/// Why it did not end well; for administrators and the log.
+struct Failure(String);
+
+impl From<DriverError> for Failure {
+    fn from(error: DriverError) -> Failure {
+        Failure(error.to_string())
+    }
+}
+
+async fn perform(tools: Tools<'_>, task: &Task, server: &Server) -> Result<Done, Failure> {
+    use ServerAction as A;
+    let (driver, id) = (tools.driver, server.id);
+    let power = |op| driver.power(id, op);
+    let power = match task.action {
+        A::Create => build_and_start(driver, &spec(server)).await?,
+        A::Start => driver.start(id).await?,
+        A::Stop => power(PowerOp::SoftOff).await?,
+        A::Pause => power(PowerOp::Pause).await?,
+        A::Unpause => power(PowerOp::Unpause).await?,
+        A::Suspend => power(PowerOp::Suspend).await?,
+        A::Resume => power(PowerOp::Resume).await?,
+        A::RebootSoft => power(PowerOp::SoftReboot).await?,
+        A::RebootHard => power(PowerOp::HardReboot).await?,
+        A::Rescue => {
+            let image = task.payload.get("image_id").and_then(Json::as_str).and_then(|id| id.parse().ok());
+            driver.rescue(id, image).await?
+        }
+        A::Unrescue => driver.unrescue(id).await?,
+        A::Delete | A::ForceDelete => {
+            driver.destroy(id).await?;
+            PowerState::NoState
+        }
+        A::SoftDelete => power(PowerOp::SoftOff).await?,
+        A::Restore => driver.start(id).await?,
+        A::Shelve => return shelve(tools, task, server).await,
+        A::ShelveOffload => {
+            driver.destroy(id).await?;
+            PowerState::Shutdown
+        }
+        A::Unshelve => {
+            let image = server.details.shelved_image.or(server.image_id);
+            build_and_start(driver, &Spec { image, ..spec(server) }).await?
+        }
+        A::Resize | A::RevertResize => resize(driver, server, &other_spec(task, server)).await?,
+        A::ConfirmResize => server.state.power_state,
+        A::Rebuild => {
+            driver.destroy(id).await?;
+            let was_off = server.state.vm_state == VmState::Stopped;
+            driver.build(&spec(server)).await?;
+            if was_off { PowerState::Shutdown } else { driver.start(id).await? }
+        }
+        A::CreateImage | A::CreateBackup => {
+            let image = snapshot(tools, task).await?;
+            return Ok(Done { power: server.state.power_state, image: Some(image) });
+        }
+        // none of these has steps, so none of them is ever recorded as a task
+        A::ChangePassword | A::Update | A::UpdateMetadata | A::DeleteMetadata | A::Lock | A::Unlock => {
+            server.state.power_state
+        }
+        A::ResetToActive | A::ResetToError | A::ConsoleOutput => server.state.power_state,
+    };
+    Ok(power.into())
+}
+
+async fn build_and_start(driver: &dyn Driver, spec: &Spec) -> Result<PowerState, DriverError> {
+    driver.build(spec).await?;
+    driver.start(spec.id).await
+}
+
+/// Off, the new size, the larger disk, and on again if it was on.
+async fn resize(driver: &dyn Driver, server: &Server, spec: &Spec) -> Result<PowerState, DriverError> {
+    let was_off = match server.state.old_vm_state {
+        Some(state) => state == VmState::Stopped,
+        None => server.state.vm_state == VmState::Stopped,
+    };
+    driver.power(server.id, PowerOp::SoftOff).await?;
+    driver.build(spec).await?;
+    if spec.root_gb > 0 {
+        driver.resize_disk(server.id, u64::from(spec.root_gb) << 30, spec.disk_config).await?;
+    }
+    if was_off { Ok(PowerState::Shutdown) } else { driver.start(server.id).await }
+}
+
+/// What the guest is with the other flavor of a resize.
+fn other_spec(task: &Task, server: &Server) -> Spec {
+    let flavor = server.details.other_flavor.as_ref().unwrap_or(&server.flavor).clone();
+    let spec = spec(&Server { flavor, ..server.clone() });
+    let disk_config = disk_config(task).unwrap_or(spec.disk_config);
+    Spec { disk_config, ..spec }
+}
+
+fn disk_config(task: &Task) -> Option<DiskConfig> {
+    task.payload.get("disk_config")?.as_str()?.parse().ok()
+}
+
+/// An image of it first; only when that is safe is the guest given up.
+async fn shelve(tools: Tools<'_>, task: &Task, server: &Server) -> Result<Done, Failure> {
+    tools.driver.power(server.id, PowerOp::SoftOff).await?;
+    let image = snapshot(tools, task).await?;
+    tools.driver.destroy(server.id).await?;
+    Ok(Done { power: PowerState::Shutdown, image: Some(image) })
+}
+
+async fn snapshot(tools: Tools<'_>, task: &Task) -> Result<(Written, &'static str), Failure> {
+    let key = blob_key(task).ok_or_else(|| Failure("the task names no image".to_owned()))?;
+    let snapshot = tools.driver.snapshot(task.server).await?;
+    let written = tools.blobs.write(&key, snapshot.chunks, tools.image_bytes_max).await;
+    match written {
+        Ok(written) => Ok((written, snapshot.disk_format)),
+        Err(error) => Err(Failure(error.to_string())),
+    }
+}
+
+/// What the guest of a server is.
+pub fn spec(server: &Server) -> Spec {
+    let flavor = &server.flavor;
+    Spec {
+        id: server.id,
+        name: server.name.clone(),
+        image: server.image_id,
+        memory_mb: flavor.memory_mb,
+        vcpus: flavor.vcpus,
+        root_gb: flavor.root_gb,
+        ephemeral_gb: flavor.ephemeral_gb,
+        swap_mb: flavor.swap,
+        disk_config: server.details.disk_config,
+        power: server.state.power_state,
+    }
+}
+
+async fn conclude(
+    tools: Tools<'_>,
+    task: Task,
+    power_before: PowerState,
+    ended: Result<Done, Failure>,
+) -> Result<(), StoreError> {
+    let now = (tools.clock)();
+    if let Err(Failure(reason)) = &ended {
+        tracing::warn!(server = %task.server, action = task.action.rule().word, reason, "a driver failed");
+    }
+    let (ended, worker) = (ended.map_err(|Failure(reason)| reason), tools.worker.to_owned());
+    let script = move |tx: &mut dyn Tx| {
+        if !tasks::is_held(tx, &task.id, &worker)? {
+            return Ok(Vec::new());
+        }
+        conclude_in(tx, &task, power_before, &ended, now)
+    };
+    for key in tools.store.write(script).await? {
+        // a blob that is not removed here is removed by the sweep
+        let _ = tools.blobs.delete(&key).await;
+    }
+    Ok(())
+}
+
+/// Records the outcome, once; gives the keys of data that nobody needs any more.
+fn conclude_in(
+    tx: &mut dyn Tx,
+    task: &Task,
+    power_before: PowerState,
+    ended: &Result<Done, String>,
+    now: Timestamp,
+) -> Result<Vec<BlobKey>, StoreError> {
+    tasks::remove(tx, &task.id)?;
+    let mut unneeded = Vec::new();
+    if let Some(image) = image_of(task) {
+        unneeded.extend(settle_image(tx, task, image, ended, now)?);
+    }
+    let Some(server) = servers::find(tx, task.server)? else { return Ok(unneeded) };
+    let mut server = server.for_system("a worker does what was allowed when its task was recorded");
+    let outcome = match ended {
+        Ok(done) => Outcome::Done(done.power),
+        Err(_) => Outcome::Failed(power_before),
+    };
+    if finish(task.action, &mut server.state, outcome, now).is_err() {
+        return Ok(unneeded);
+    }
+    match ended {
+        Ok(_) => unneeded.extend(after_success(tx, task, &mut server)?),
+        Err(reason) => after_failure(task, &mut server, reason, now),
+    }
+    server.updated_at = now;
+    servers::save(tx, &server)?;
+    Ok(unneeded)
+}
+
+fn settle_image(
+    tx: &mut dyn Tx,
+    task: &Task,
+    image: ImageId,
+    ended: &Result<Done, String>,
+    now: Timestamp,
+) -> Result<Option<BlobKey>, StoreError> {
+    match (ended, blob_key(task)) {
+        (Ok(Done { image: Some((written, disk_format)), .. }), Some(key)) => {
+            let kept = snapshots::active(tx, image, (&key, written, disk_format), now)?;
+            Ok((!kept).then_some(key))
+        }
+        // Nova, too, deletes the image of a snapshot that failed
+        _ => snapshots::remove(tx, image),
+    }
+}
+
+fn after_success(tx: &mut dyn Tx, task: &Task, server: &mut Server) -> Result<Option<BlobKey>, StoreError> {
+    use ServerAction as A;
+    let details = &mut server.details;
+    match task.action {
+        A::Delete | A::ForceDelete => server.deleted = true,
+        A::Shelve | A::ShelveOffload => details.host = None,
+        A::Unshelve => {
+            if let Some(image) = details.shelved_image.take() {
+                return snapshots::remove(tx, image);
+            }
+        }
+        A::Resize => {
+            if let Some(flavor) = details.other_flavor.as_mut() {
+                std::mem::swap(flavor, &mut server.flavor);
+            }
+            details.disk_config = disk_config(task).unwrap_or(details.disk_config);
+        }
+        A::ConfirmResize => details.other_flavor = None,
+        A::RevertResize => {
+            if let Some(flavor) = details.other_flavor.take() {
+                server.flavor = flavor;
+            }
+        }
+        _ => {}
+    }
+    Ok(None)
+}
+
+fn after_failure(task: &Task, server: &mut Server, reason: &str, now: Timestamp) {
+    let id = server.id;
+    let message = match task.action {
+        ServerAction::Create => {
+            server.details.host = None;
+            format!(
+                "Exceeded maximum number of retries. Exhausted all hosts available for retrying build failures for instance {id}."
+            )
+        }
+        action => format!("Action '{}' on instance {id} failed.", action.rule().word),
+    };
+    match task.action {
+        ServerAction::Resize => server.details.other_flavor = None,
+        ServerAction::Unshelve => server.details.host = None,
+        ServerAction::Shelve => server.details.shelved_image = None,
+        _ => {}
+    }
+    server.details.fault = Some(ServerFault { code: 500, message, details: Some(reason.to_owned()), created_at: now });
+}
+
+/// After a start of the process: takes back what it had begun, and looks at what its guests are doing now.
+///
+/// # Errors
+/// The store's.
+pub async fn resume(tools: Tools<'_>) -> Result<(), StoreError> {
+    let worker = tools.worker.to_owned();
+    tools.store.write(move |tx| tasks::release(tx, &worker)).await?;
+    let all = tools.store.read(|tx| {
+        let mut all = Vec::new();
+        let selection = Selection { existing: Existing::AliveOrRestorable, ..Selection::default() };
+        servers::walk(tx, &selection, |server| {
+            all.push(server.for_system("a restarted process looks for its guests"));
+            true
+        })?;
+        Ok::<_, StoreError>(all)
+    });
+    for server in all.await?.into_iter().filter(|server| server.details.host.is_some()) {
+        attach(tools, server).await?;
+    }
+    Ok(())
+}
+
+/// Finds one guest again. What it does now is noted unless a task is about to change that anyway.
+async fn attach(tools: Tools<'_>, server: Server) -> Result<(), StoreError> {
+    let seen = match tools.driver.attach(&spec(&server)).await {
+        Ok(seen) => seen.unwrap_or(PowerState::NoState),
+        Err(error) => {
+            tracing::warn!(server = %server.id, %error, "a guest could not be found again");
+            return Ok(());
+        }
+    };
+    if seen == server.state.power_state {
+        return Ok(());
+    }
+    let script = move |tx: &mut dyn Tx| {
+        let Some(found) = servers::find(tx, server.id)? else { return Ok(()) };
+        let mut found = found.for_system("a restarted process notes what its guests do");
+        if found.state.task_state.is_none() && !tasks::any_for(tx, server.id)? {
+            found.state.power_state = seen;
+            servers::save(tx, &found)?;
+        }
+        Ok::<_, StoreError>(())
+    };
+    tools.store.write(script).await
+}
