@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use http::Method;
 
-use super::dialect::{Api, IDENTITY, IMAGE, NETWORK, OPENSTACK};
+use super::dialect::Api;
 use super::endpoint::Operation;
 use super::schema::Schema;
 use super::table;
@@ -58,16 +58,7 @@ fn places() -> Vec<Place> {
 fn whole_path(api: Api, path: &str) -> String {
     match path.strip_prefix('/').and_then(|path| path.strip_prefix(ROOT_SEGMENT)) {
         Some(rest) => format!("/{}", rest.trim_start_matches('/')),
-        None => format!("{}{path}", door_of(api)),
-    }
-}
-
-fn door_of(api: Api) -> &'static str {
-    match api {
-        Api::Compute => OPENSTACK.prefix,
-        Api::Identity => IDENTITY.prefix,
-        Api::Image => IMAGE.prefix,
-        Api::Network => NETWORK.prefix,
+        None => format!("{}{path}", api.prefix()),
     }
 }
 

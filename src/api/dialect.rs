@@ -28,6 +28,16 @@ impl Api {
             Api::Network => "Network",
         }
     }
+
+    /// The path before all of its routes, at the door that documents name.
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Api::Compute => OPENSTACK.prefix,
+            Api::Identity => IDENTITY.prefix,
+            Api::Image => IMAGE.prefix,
+            Api::Network => NETWORK.prefix,
+        }
+    }
 }
 
 /// How a door behaves.

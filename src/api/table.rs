@@ -130,15 +130,17 @@ pub fn base_defaults() -> Vec<RuleDefault<'static>> {
     rules.map(|(name, check, description)| RuleDefault { name, check, description, ..RuleDefault::default() }).collect()
 }
 
-/// The defaults of the rows of one API, with the operations each rule guards.
-pub fn defaults_of(api: Api) -> Vec<RuleDefault<'static>> {
-    let mut found: BTreeMap<&'static str, RuleDefault<'static>> = BTreeMap::new();
-    for (_, row) in all().into_iter().filter(|(known, _)| *known == api) {
-        let operation = operation_of(row.route());
+/// The defaults of the rows, by name, with the operations each rule guards and the API it belongs to. A rule that rows of several
+/// APIs ask belongs to the last of them: Compute also asks the rules of Image, never the other way round.
+fn defaults_of_rows() -> Vec<(Api, RuleDefault<'static>)> {
+    let mut found: BTreeMap<&'static str, (Api, RuleDefault<'static>)> = BTreeMap::new();
+    for (api, row) in all() {
         for rule in [&[row.rule()], row.more_rules()].concat().into_iter().filter(|rule| !rule.name.is_empty()) {
-            let default = found.entry(rule.name).or_insert_with(|| default_of(&rule));
+            let (owner, default) = found.entry(rule.name).or_insert_with(|| (api, default_of(&rule)));
+            *owner = api.max(*owner);
+            let operation = operation_of(api, row.route());
             if !default.operations.contains(&operation) {
-                default.operations.push(operation.clone());
+                default.operations.push(operation);
             }
         }
     }
@@ -162,23 +164,19 @@ fn default_of(rule: &Rule) -> RuleDefault<'static> {
 
 const DEPRECATED: &str = "The old default also counts where enforce_new_defaults is false.";
 
-/// A row as the sample shows it: method, path, and in brackets the action.
-fn operation_of(route: &'static Route) -> (&'static str, String) {
-    let path = match route.action {
-        Some(action) => format!("{} ({action})", route.path),
-        None => route.path.to_owned(),
-    };
-    (route.method.as_str(), path)
+/// A row as the sample shows it: method, whole path, and in brackets the action.
+fn operation_of(api: Api, route: &'static Route) -> (&'static str, String) {
+    let action = route.action.map_or(String::new(), |action| format!(" ({action})"));
+    (route.method.as_str(), format!("{}{}{action}", api.prefix(), route.path))
 }
 
 /// The defaults of the whole table, as the policy room wants them.
 pub fn defaults() -> Vec<RuleDefault<'static>> {
     let mut defaults = base_defaults();
-    for api in Api::ALL {
-        let known: Vec<&str> = defaults.iter().map(|default| default.name).collect();
-        let new: Vec<_> = defaults_of(api).into_iter().filter(|default| !known.contains(&default.name)).collect();
-        defaults.extend(new);
-    }
+    let of_rows: Vec<_> = defaults_of_rows().into_iter().map(|(_, default)| default).collect();
+    let known: Vec<&str> = defaults.iter().map(|default| default.name).collect();
+    let new: Vec<_> = of_rows.into_iter().filter(|default| !known.contains(&default.name)).collect();
+    defaults.extend(new);
     defaults
 }
 
@@ -191,8 +189,10 @@ pub fn sample_policy() -> String {
         }
     };
     group("Rules that others are made of", &base_defaults());
+    let of_rows = defaults_of_rows();
     for api in Api::ALL {
-        group(api.title(), &defaults_of(api));
+        let own = of_rows.iter().filter(|(owner, _)| *owner == api);
+        group(api.title(), &own.map(|(_, default)| default.clone()).collect::<Vec<_>>());
     }
     out
 }

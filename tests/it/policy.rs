@@ -380,7 +380,7 @@ fn the_sample_is_sound_on_the_command_line() {
     let data = folder.path().to_str().expect("a name in UTF-8");
     let (code, sample, _) = kilonova(&["policy", "sample"]);
     assert_eq!(code, 0);
-    assert!(sample.contains("# PUT  /servers/{server_id}/metadata/{key}\n"), "{sample}");
+    assert!(sample.contains("# PUT  /v2.1/servers/{server_id}/metadata/{key}\n"), "{sample}");
     let file = folder.path().join("policy.yaml");
     std::fs::write(&file, sample.replace("\n#\"", "\n\"")).expect("a written file");
     let (code, out, _) = kilonova(&["policy", "check", "--data-dir", data]);

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::shape::shape;
-use super::{Place, bodies, door_of, places, row_title, versions_text};
+use super::{Place, bodies, places, row_title, versions_text};
 use crate::api::dialect::Api;
 use crate::api::endpoint::Operation;
 use crate::api::version::Versions;
@@ -29,7 +29,7 @@ pub fn manual() -> String {
     for api in Api::ALL {
         let mut own = places.iter().filter(|place| place.api == api).peekable();
         if own.peek().is_some() {
-            writeln!(out, "\n## {} (`{}`)", api.title(), door_of(api)).expect("writing to a String cannot fail");
+            writeln!(out, "\n## {} (`{}`)", api.title(), api.prefix()).expect("writing to a String cannot fail");
         }
         own.for_each(|place| write_place(place, &mut out).expect("writing to a String cannot fail"));
     }
