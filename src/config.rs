@@ -26,6 +26,10 @@ pub struct Settings {
     pub database: Database,
     /// The URL clients reach this server by, without a slash at its end. See [`Settings::public_url_at`].
     pub public_url: Option<String>,
+    /// The certificate of TLS; there is one if, and only if, there is a key.
+    pub tls_certificate_file: Option<PathBuf>,
+    /// The key of that certificate.
+    pub tls_key_file: Option<PathBuf>,
     /// The region of the catalog.
     pub region: String,
     /// How log lines look.
@@ -218,7 +222,8 @@ impl Settings {
                 std::net::Ipv6Addr::LOCALHOST.into()
             });
         }
-        self.public_url.clone().unwrap_or_else(|| format!("http://{address}"))
+        let scheme = if self.tls_certificate_file.is_some() { "https" } else { "http" };
+        self.public_url.clone().unwrap_or_else(|| format!("{scheme}://{address}"))
     }
 }
 
@@ -285,6 +290,14 @@ pub enum ConfigError {
         /// The file.
         path: PathBuf,
     },
+    /// One of two settings that are of no use without each other.
+    #[error("{set} is set and {missing} is not; set both or neither")]
+    Alone {
+        /// The one that is set.
+        set: &'static str,
+        /// The other.
+        missing: &'static str,
+    },
     /// There is no home directory to put the data directory into.
     #[error("data_dir is not set, and neither XDG_DATA_HOME nor HOME says where its default would be")]
     Homeless,
@@ -319,11 +332,22 @@ pub fn load(sources: &Sources) -> Result<Loaded, Vec<ConfigError>> {
         }
         rows.push((given, origin));
     }
+    errors.extend(alone(&settings));
     if !errors.is_empty() {
         return Err(errors);
     }
     let unknown_environment = sources.unknown_environment();
     Ok(Loaded { settings, file: found.map(|found| found.path), unknown_environment, rows })
+}
+
+/// Certificates are of no use without their keys.
+fn alone(settings: &Settings) -> Option<ConfigError> {
+    let (certificate, key) = ("tls_certificate_file", "tls_key_file");
+    match (&settings.tls_certificate_file, &settings.tls_key_file) {
+        (Some(_), None) => Some(ConfigError::Alone { set: certificate, missing: key }),
+        (None, Some(_)) => Some(ConfigError::Alone { set: key, missing: certificate }),
+        (Some(_), Some(_)) | (None, None) => None,
+    }
 }
 
 struct FoundFile {

@@ -9,6 +9,7 @@ mod data_dir;
 mod exchange;
 mod pace;
 mod refusal;
+mod tls;
 
 use std::io;
 use std::net::SocketAddr;
@@ -22,6 +23,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use crate::api::message::{Request, Response};
 use crate::config::Settings;
 pub use data_dir::{DataDirError, DataDirLock, open_private};
+pub use tls::{Tls, TlsError};
 
 /// Who answers requests.
 pub trait Answer: Send + Sync + 'static {
@@ -119,6 +121,7 @@ pub fn run<A: Answer>(
 ) -> Result<Ended, Box<dyn std::error::Error>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("street").build()?;
     let limits = Limits::of(settings).within_open_files(open_files_max());
+    let tls = Tls::of(settings)?;
     let ended = runtime.block_on(async {
         // Before anybody is told that we are ready, so that whoever is told may send a signal.
         let stop = signals()?;
@@ -126,7 +129,7 @@ pub fn run<A: Answer>(
         let address = listener.local_addr()?;
         tracing::info!(%address, "listening");
         let answer = open(address).await?;
-        Ok(serve(listener, limits, answer, stop).await)
+        Ok(serve(listener, tls, limits, answer, stop).await)
     });
     // Work that blocks a thread must not keep the process: what has to survive is in the database.
     runtime.shutdown_background();
@@ -171,9 +174,16 @@ enum Stage {
 }
 
 /// Serves what arrives at the listener. The first message (or the end) of `stop` begins the drain, the second cuts it short.
-pub async fn serve(listener: TcpListener, limits: Limits, answer: impl Answer, mut stop: mpsc::Receiver<()>) -> Ended {
+pub async fn serve(
+    listener: TcpListener,
+    tls: Option<Arc<Tls>>,
+    limits: Limits,
+    answer: impl Answer,
+    mut stop: mpsc::Receiver<()>,
+) -> Ended {
     let places = limits.connections_max;
     let street = Street {
+        tls,
         answer: Arc::new(answer),
         served: Arc::new(Semaphore::new(places as usize)),
         refused: Arc::new(Semaphore::new(refusal::REFUSALS_MAX)),
@@ -182,6 +192,7 @@ pub async fn serve(listener: TcpListener, limits: Limits, answer: impl Answer, m
     };
     tokio::select! {
         () = street.accept(&listener) => (),
+        () = street.keep_up() => (),
         _ = stop.recv() => (),
     }
     drop(listener);
@@ -189,6 +200,7 @@ pub async fn serve(listener: TcpListener, limits: Limits, answer: impl Answer, m
 }
 
 struct Street<A> {
+    tls: Option<Arc<Tls>>,
     answer: Arc<A>,
     /// One permit per connection that is served.
     served: Arc<Semaphore>,
@@ -209,19 +221,34 @@ impl<A: Answer> Street<A> {
         }
     }
 
+    /// Keeps what a file says up to date, for ever.
+    async fn keep_up(&self) {
+        match &self.tls {
+            Some(tls) => tls.keep_up().await,
+            None => std::future::pending().await,
+        }
+    }
+
     fn welcome(&self, stream: TcpStream) {
         // An answer is one write; waiting to fill a packet would only delay it. Failing means the client has gone.
         let _ = stream.set_nodelay(true);
         if let Ok(place) = Arc::clone(&self.served).try_acquire_owned() {
             let (answer, limits) = (Arc::clone(&self.answer), Arc::clone(&self.limits));
-            let stage = self.stage.subscribe();
+            let (stage, tls) = (self.stage.subscribe(), self.tls.clone());
             tokio::spawn(async move {
-                connection::serve(stream, answer, limits, stage).await;
+                match tls {
+                    None => connection::serve(stream, answer, limits, stage).await,
+                    Some(tls) => connection::serve_over(&tls, stream, answer, limits, stage).await,
+                }
                 drop::<OwnedSemaphorePermit>(place);
             });
         } else if let Ok(place) = Arc::clone(&self.refused).try_acquire_owned() {
+            let tls = self.tls.clone();
             tokio::spawn(async move {
-                refusal::no_room(stream).await;
+                match tls {
+                    None => refusal::no_room(stream).await,
+                    Some(tls) => refusal::no_room_over(&tls, stream).await,
+                }
                 drop::<OwnedSemaphorePermit>(place);
             });
         }

@@ -84,8 +84,21 @@ pub static TABLE: &[Setting] = &[
         "public_url",
         "",
         Kind::Url(|s| &mut s.public_url),
-        "The URL by which clients reach this server, written into the catalog and into links. Default: http:// and the \
-         address that is listened on, for the catalog; links follow the Host header of the request.",
+        "The URL by which clients reach this server, written into the catalog and into links. Default: http://, or https:// \
+         with a certificate, and the address that is listened on, for the catalog; links follow the Host header of the request.",
+    ),
+    row(
+        "tls_certificate_file",
+        "",
+        Kind::File(|s| &mut s.tls_certificate_file),
+        "The certificate of this server and those that signed it, in PEM. With it, and its key, only https:// is spoken. It is \
+         read again when it changes; a broken one is logged, and the old one kept.",
+    ),
+    row(
+        "tls_key_file",
+        "",
+        Kind::File(|s| &mut s.tls_key_file),
+        "The key of that certificate, in PEM. Nobody but the server should be able to read it.",
     ),
     row("region", "RegionOne", Kind::Text(|s| &mut s.region), "The name of the region in the catalog."),
     first(
@@ -486,6 +499,8 @@ impl Settings {
             data_dir: PathBuf::new(),
             database: Database::Embedded,
             public_url: None,
+            tls_certificate_file: None,
+            tls_key_file: None,
             region: String::new(),
             log_format: LogFormat::Auto,
             log_level: LogLevel::Error,

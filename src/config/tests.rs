@@ -220,6 +220,17 @@ fn the_public_url_follows_the_address_unless_it_is_set() {
     let mut settings = load(&sources()).unwrap().settings;
     assert_eq!(settings.public_url_at("0.0.0.0:99".parse().unwrap()), "http://127.0.0.1:99");
     assert_eq!(settings.public_url_at("[::1]:99".parse().unwrap()), "http://[::1]:99");
+    settings.tls_certificate_file = Some("c.pem".into());
+    assert_eq!(settings.public_url_at("[::1]:99".parse().unwrap()), "https://[::1]:99");
     settings.public_url = Some("https://cloud.example".into());
     assert_eq!(settings.public_url_at("0.0.0.0:99".parse().unwrap()), "https://cloud.example");
+}
+
+#[test]
+fn a_certificate_without_its_key_is_refused_and_the_other_way_round() {
+    for (set, missing) in [("tls_certificate_file", "tls_key_file"), ("tls_key_file", "tls_certificate_file")] {
+        let mut sources = sources();
+        sources.flags.push((set, "x.pem".into()));
+        assert_eq!(refusal(&sources), format!("{set} is set and {missing} is not; set both or neither"));
+    }
 }

@@ -7,17 +7,18 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::exchange::Exchange;
 use super::pace::{Pace, Paced};
-use super::{Answer, Limits, Stage};
+use super::{Answer, Limits, Stage, Tls};
 
 /// Serves a connection until either side has had enough. Its errors are the client's affair: half a request, a reset, a
 /// timeout. Whoever looks for them finds them at level debug.
 pub(super) async fn serve<A: Answer>(
-    stream: TcpStream,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send,
     answer: Arc<A>,
     limits: Arc<Limits>,
     mut stage: watch::Receiver<Stage>,
@@ -48,4 +49,25 @@ pub(super) async fn serve<A: Answer>(
         _ = connection => (),
         _ = stage.wait_for(|stage| *stage == Stage::Cut) => (),
     }
+}
+
+/// As `serve`, over TLS, which has the time that headers have. A client that speaks no TLS is not answered.
+pub(super) async fn serve_over<A: Answer>(
+    tls: &Tls,
+    stream: TcpStream,
+    answer: Arc<A>,
+    limits: Arc<Limits>,
+    mut stage: watch::Receiver<Stage>,
+) {
+    let handshake = tokio::time::timeout(limits.header_timeout, tls.acceptor().accept(stream));
+    let stream = tokio::select! {
+        // who has said nothing yet is in the middle of nothing
+        _ = stage.wait_for(|stage| *stage != Stage::Open) => return,
+        shaken = handshake => match shaken {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(cause)) => return tracing::debug!(%cause, "a connection spoke no TLS"),
+            Err(_) => return tracing::debug!("a connection took too long for TLS"),
+        },
+    };
+    serve(stream, answer, limits, stage).await;
 }

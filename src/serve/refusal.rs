@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
+
+use super::Tls;
 
 use crate::api::message::{Body, Response};
 
@@ -48,7 +50,7 @@ fn fault_body(status: StatusCode, name: &str, message: &str) -> String {
 }
 
 /// 503 to a connection there is no room for, without reading its request as one.
-pub(super) async fn no_room(mut stream: TcpStream) {
+pub(super) async fn no_room(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
     let body = fault_body(StatusCode::SERVICE_UNAVAILABLE, "serviceUnavailable", UNAVAILABLE);
     let response = format!(
         "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json; charset=UTF-8\r\nretry-after: 1\r\n\
@@ -65,4 +67,11 @@ pub(super) async fn no_room(mut stream: TcpStream) {
         tokio::io::copy(&mut stream.take(REFUSED_BYTES_MAX), &mut tokio::io::sink()).await
     };
     let _ = tokio::time::timeout(REFUSAL_TIME, told).await;
+}
+
+/// As `no_room`, over TLS.
+pub(super) async fn no_room_over(tls: &Tls, stream: TcpStream) {
+    if let Ok(Ok(stream)) = tokio::time::timeout(REFUSAL_TIME, tls.acceptor().accept(stream)).await {
+        no_room(stream).await;
+    }
 }

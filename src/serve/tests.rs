@@ -11,15 +11,15 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::{Answer, Ended, Limits, serve};
+use super::{Answer, Ended, Limits, Tls, serve};
 use crate::api::message::{Body, BodyError, Request, Response};
 
 /// Longer than anything here takes; only a failing test waits so long.
-const LONG: Duration = Duration::from_secs(20);
+pub(super) const LONG: Duration = Duration::from_secs(20);
 /// The time that is over soon, in tests of that time.
-const SHORT: Duration = Duration::from_millis(30);
+pub(super) const SHORT: Duration = Duration::from_millis(30);
 
-fn limits() -> Limits {
+pub(super) fn limits() -> Limits {
     Limits {
         header_bytes_max: 8192,
         header_timeout: LONG,
@@ -81,19 +81,23 @@ fn endless() -> Response {
     Response { body: Body::Stream(Box::pin(chunks), None), ..text(200, "") }
 }
 
-struct Running {
-    address: std::net::SocketAddr,
+pub(super) struct Running {
+    pub(super) address: std::net::SocketAddr,
     echo: Echo,
     stop: mpsc::Sender<()>,
     ended: JoinHandle<Ended>,
 }
 
 async fn start(limits: Limits) -> Running {
+    start_over(None, limits).await
+}
+
+pub(super) async fn start_over(tls: Option<Arc<Tls>>, limits: Limits) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("it is bound");
     let echo = Echo::default();
     let (stop, stopped) = mpsc::channel(2);
-    let ended = tokio::spawn(serve(listener, limits, echo.clone(), stopped));
+    let ended = tokio::spawn(serve(listener, tls, limits, echo.clone(), stopped));
     Running { address, echo, stop, ended }
 }
 
@@ -106,11 +110,11 @@ impl Running {
         self.connect().await.ask(&format!("GET {path} HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n")).await
     }
 
-    async fn stop(&self) {
+    pub(super) async fn stop(&self) {
         self.stop.send(()).await.expect("it is still serving");
     }
 
-    async fn ended(self) -> Ended {
+    pub(super) async fn ended(self) -> Ended {
         timeout(LONG, self.ended).await.expect("it ends").expect("it does not panic")
     }
 }
