@@ -66,6 +66,11 @@ impl Fault {
         Fault::new(StatusCode::NOT_FOUND, message)
     }
 
+    /// More than a quota allows: 403 in Nova, 413 in Cloud Servers.
+    pub fn over_quota(dialect: &Dialect, message: impl Into<String>) -> Fault {
+        if dialect.is_cloud_servers { Fault::over_limit(message) } else { Fault::forbidden(message) }
+    }
+
     /// 413 for more than may be had. Trying again at once is as good as later, says the header, as Nova's did.
     pub fn over_limit(message: impl Into<String>) -> Fault {
         Fault { retry_after_seconds: Some(0), ..Fault::new(StatusCode::PAYLOAD_TOO_LARGE, message) }

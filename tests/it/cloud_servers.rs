@@ -4,6 +4,7 @@ use kilonova::config::{RateLimit, RateUnit};
 use kilonova::model::image::Visibility;
 
 use crate::house::{Ask, Client, House, id_of};
+use crate::servers;
 use crate::stage::{self, Actor};
 
 const SERVER: &str = "6f9c6b2e-0000-4000-8000-000000000001";
@@ -260,4 +261,38 @@ async fn the_limits_show_rates_and_forty_items() {
         (reply.at("limits.rate").to_string().as_str(), reply.at("limits.absolute.maxServerMeta").as_i64()),
         ("[]", Some(128))
     );
+}
+
+#[tokio::test]
+async fn a_server_is_made_with_metadata_of_this_dialect() {
+    let house = servers::furnished().await;
+    let member = house.person("member", "blue").await;
+    let long = "v".repeat(256);
+    for (items, status, sentence) in [
+        (
+            format!(r#"{{"k": "{long}"}}"#),
+            413,
+            "Invalid metadata size: Metadata property value greater than 255 characters",
+        ),
+        (r#"{"k": 1}"#.to_owned(), 400, "Invalid metadata: The input is not a string or unicode"),
+        (stage::items(41), 413, "Maximum number of metadata items exceeds 40"),
+    ] {
+        let body = servers::order("one", &format!(r#", "metadata": {items}"#));
+        member.post("/v2/servers", &body).await.refuses(status, sentence);
+    }
+    let forty = servers::order("one", &format!(r#", "metadata": {}"#, stage::items(40)));
+    let reply = member.post("/v2/servers", &forty).await.is(202);
+    let id = reply.text_at("server.id");
+    member.get(&format!("/v2/servers/{id}/metadata")).await.is(200);
+}
+
+#[tokio::test]
+async fn more_servers_than_the_quota_allows_are_413() {
+    let house = servers::furnished().await;
+    let member = house.person("member", "blue").await;
+    let many = servers::order("many", r#", "max_count": 11, "min_count": 11"#);
+    let reply = member.post("/v2/servers", &many).await;
+    let reply = reply.refuses(413, "Quota exceeded for instances: Requested 11, but already used 0 of 10 instances");
+    assert_eq!(reply.header("retry-after"), Some("0"));
+    member.post("/v2.1/servers", &many).await.is(403);
 }

@@ -30,15 +30,22 @@ pub fn check_item(body: &Json) -> Result<(), Error> {
     }
 }
 
+/// The items of `metadata` where it is a part of a body; whether it is a map at all is for the schema to say.
+///
+/// # Errors
+/// As `check_collection`.
+pub fn check_items(metadata: Option<&Json>) -> Result<(), Error> {
+    let mut items = metadata.and_then(Json::as_object).into_iter().flat_map(Object::iter);
+    Ok(items.try_for_each(|(key, value)| check_one(key, value)).map_err(ComputeError::BadMetadata)?)
+}
+
 fn container<'a>(body: &'a Json, name: &str, otherwise: BadMetadata) -> Result<&'a Object, ComputeError> {
     let found = body.get(name).ok_or(ComputeError::MalformedBody)?;
     found.as_object().ok_or(ComputeError::BadMetadata(otherwise))
 }
 
 fn check(items: &Object, body: &Json, schema: &Schema) -> Result<(), Error> {
-    for (key, value) in items.iter() {
-        check_one(key, value).map_err(ComputeError::BadMetadata)?;
-    }
+    items.iter().try_for_each(|(key, value)| check_one(key, value)).map_err(ComputeError::BadMetadata)?;
     Ok(schema.check(body)?)
 }
 

@@ -22,13 +22,12 @@ pub fn fault(error: &Error, dialect: &Dialect) -> Fault {
             Fault::conflict(action.locked_sentence(&server).unwrap_or_else(|| format!("Instance {server} is locked")))
         }
         Error::State(server, action, refusal) => Fault::conflict(refusal.sentence(*action, &server.to_string())),
-        Error::TooManyItems { told } if dialect.is_cloud_servers => {
-            Fault::over_limit(format!("Maximum number of metadata items exceeds {told}"))
+        Error::TooManyItems { told } => {
+            Fault::over_quota(dialect, format!("Maximum number of metadata items exceeds {told}"))
         }
-        Error::TooManyItems { told } => Fault::forbidden(format!("Maximum number of metadata items exceeds {told}")),
         Error::Flavor(error) => flavor(error),
         Error::Quota(error) => quota(error),
-        Error::Servers(refusal) => super::servers::fault(refusal),
+        Error::Servers(refusal) => super::servers::fault(refusal, dialect),
         Error::Store(error) => super::store(error),
     }
 }

@@ -13,8 +13,7 @@ pub fn fault(error: &Error, dialect: &Dialect) -> Fault {
         Error::MetadataItemNotFound => Fault::not_found("The resource could not be found."),
         Error::NoSuchMetadataKey => Fault::not_found("Invalid metadata key"),
         Error::UriMismatch => Fault::bad_request("Request body and URI mismatch"),
-        Error::TooManyMetadataItems if dialect.is_cloud_servers => Fault::over_limit("Image metadata limit exceeded"),
-        Error::TooManyMetadataItems => Fault::forbidden("Image metadata limit exceeded"),
+        Error::TooManyMetadataItems => Fault::over_quota(dialect, "Image metadata limit exceeded"),
         Error::Store(error) => super::store(error),
     }
 }

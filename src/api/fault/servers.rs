@@ -1,10 +1,11 @@
 //! Why a server cannot be made or made otherwise, in the words of Nova.
 
 use super::Fault;
+use crate::api::dialect::Dialect;
 use crate::compute::servers::Refusal;
 
 /// What a client reads.
-pub fn fault(refusal: &Refusal) -> Fault {
+pub fn fault(refusal: &Refusal, dialect: &Dialect) -> Fault {
     match refusal {
         Refusal::ZoneNotAvailable => Fault::bad_request("The requested availability zone is not available"),
         Refusal::OneHostnameForMany => Fault::bad_request("Unable to allocate a single hostname to multiple instances"),
@@ -32,13 +33,20 @@ pub fn fault(refusal: &Refusal) -> Fault {
             Fault::bad_request(format!("Unable to find security_group with name or id '{name}'"))
         }
         Refusal::GroupNotFound(id) => Fault::bad_request(format!("Instance group {id} could not be found.")),
-        Refusal::TooManyFiles => Fault::forbidden("Personality file limit exceeded"),
-        Refusal::FilePathTooLong(limit) => Fault::forbidden(format!("Personality file path exceeds maximum {limit}")),
-        Refusal::FileTooLong(limit) => Fault::forbidden(format!("Personality file content exceeds maximum {limit}")),
-        Refusal::OverQuota(over) => Fault::forbidden(format!(
-            "Quota exceeded for {}: Requested {}, but already used {} of {} {}",
-            over.overs, over.requested, over.used, over.allowed, over.overs
-        )),
+        Refusal::TooManyFiles => Fault::over_quota(dialect, "Personality file limit exceeded"),
+        Refusal::FilePathTooLong(limit) => {
+            Fault::over_quota(dialect, format!("Personality file path exceeds maximum {limit}"))
+        }
+        Refusal::FileTooLong(limit) => {
+            Fault::over_quota(dialect, format!("Personality file content exceeds maximum {limit}"))
+        }
+        Refusal::OverQuota(over) => Fault::over_quota(
+            dialect,
+            format!(
+                "Quota exceeded for {}: Requested {}, but already used {} of {} {}",
+                over.overs, over.requested, over.used, over.allowed, over.overs
+            ),
+        ),
         Refusal::SameFlavor => Fault::bad_request("When resizing, instances must change flavor!"),
         Refusal::NoDiskToResizeTo => Fault::bad_request(
             "Server disk was unable to be resized because: Resize to zero disk flavor is not allowed.",

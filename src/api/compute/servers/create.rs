@@ -6,7 +6,7 @@ use super::policy;
 use super::schema;
 use super::view;
 use crate::api::call::Call;
-use crate::api::compute::links;
+use crate::api::compute::{cloud_servers, links};
 use crate::api::endpoint::{Endpoint, Error, Reply, Route, Rule, Takes, post};
 use crate::api::fault::Fault;
 use crate::api::schema::Schema;
@@ -48,7 +48,7 @@ impl Endpoint for Create {
         order.check_rules(call, &target)?;
         let may_do_without_disk = call.may::<policy::CreateWithoutDisk>(&target)?;
         let owner = owner(call, may_do_without_disk)?;
-        let defaults = call.cloud.quota_defaults();
+        let defaults = call.quota_defaults();
         let made = servers::create(tx, &mut call.moment(), &order.wanted, &owner, &defaults)?;
         order.reply(call, &made)
     }
@@ -79,6 +79,13 @@ pub struct Body(Result<Order, Fault>);
 impl Takes for Body {
     fn schema(version: Microversion) -> Option<&'static Schema> {
         schema::create(version)
+    }
+
+    fn check(call: &Call) -> Result<(), Error> {
+        if call.dialect.is_cloud_servers {
+            cloud_servers::check_items(call.body.get("server").and_then(|server| server.get("metadata")))?;
+        }
+        schema::create(call.version).map_or(Ok(()), |schema| Ok(schema.check(&call.body)?))
     }
 
     fn from_body(call: &Call) -> Result<Body, Error> {
