@@ -88,13 +88,16 @@ CREATE INDEX tasks_by_age ON tasks (created_at, id);
 
 CREATE UNIQUE INDEX tasks_by_subject ON tasks (subject_id, turn);
 
--- Key pairs belong to a user, not to a project.
+-- Key pairs belong to a user, not to a project. `number` is the id that Nova counts up; nothing refers to it.
 CREATE TABLE key_pairs (
     user_id TEXT NOT NULL,
     name TEXT NOT NULL,
+    number BIGINT NOT NULL,
     type TEXT NOT NULL,
     public_key TEXT NOT NULL,
     fingerprint TEXT NOT NULL,
     created_at BIGINT NOT NULL,
     PRIMARY KEY (user_id, name)
 );
+
+CREATE UNIQUE INDEX key_pairs_by_number ON key_pairs (number);

@@ -1,6 +1,7 @@
 //! Everything that can keep Compute from doing what it was asked, in the domain's words. Only `api/fault` knows codes.
 
 use super::flavors::FlavorError;
+use super::key_pairs::KeyPairError;
 use super::quota_sets::QuotaError;
 use super::servers;
 use crate::model::ids::ServerId;
@@ -33,6 +34,8 @@ pub enum Error {
     },
     /// Something about a flavor.
     Flavor(FlavorError),
+    /// Something about a key pair.
+    KeyPair(KeyPairError),
     /// Something about a quota.
     Quota(QuotaError),
     /// A server cannot be made, or made otherwise.
@@ -69,6 +72,12 @@ pub enum BadMetadata {
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         Error::Store(error)
+    }
+}
+
+impl From<KeyPairError> for Error {
+    fn from(error: KeyPairError) -> Self {
+        Error::KeyPair(error)
     }
 }
 

@@ -4,7 +4,8 @@
 use super::Error;
 use super::limits::Defaults;
 use crate::model::ids::{ProjectId, UserId};
-use crate::store::quotas::{self, InUse, Limits};
+use crate::store::quotas::{self, Limits};
+use crate::store::servers::{self, Used};
 use crate::store::{StoreError, Tx};
 
 /// Every resource that has a limit, in the order in which quota sets name them. Those of nova-network are only told.
@@ -111,7 +112,7 @@ pub fn of(tx: &mut dyn Tx, base: &impl Defaults, holder: Holder<'_>) -> Result<V
     if holder.user.is_some() {
         set.extend(quotas::set_for(tx, holder.project, holder.user)?);
     }
-    let used = quotas::in_use(tx, holder.project, holder.user)?;
+    let used = servers::used(tx, holder.project, holder.user)?;
     let all = defaults(tx, base)?.into_iter();
     Ok(all
         .map(|(resource, default)| Quota {
@@ -122,7 +123,7 @@ pub fn of(tx: &mut dyn Tx, base: &impl Defaults, holder: Holder<'_>) -> Result<V
         .collect())
 }
 
-fn count(used: InUse, resource: &str) -> i64 {
+fn count(used: Used, resource: &str) -> i64 {
     match resource {
         "instances" => used.instances,
         "cores" => used.cores,

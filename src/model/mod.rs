@@ -6,6 +6,7 @@ pub mod flavor;
 pub mod identity;
 pub mod ids;
 pub mod image;
+pub mod key_pair;
 pub mod metadata;
 pub mod moment;
 pub mod server;

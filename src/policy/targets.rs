@@ -3,8 +3,10 @@
 mod flavor;
 mod identity;
 mod image;
+mod owner;
 mod scope;
 
+pub use owner::Owner;
 pub use scope::Scope;
 
 use super::evaluate::{Fact, Facts};

@@ -9,6 +9,7 @@ pub mod identity;
 pub mod identity_admin;
 pub mod images;
 pub mod items;
+pub mod key_pairs;
 pub mod migrate;
 pub mod postgres;
 pub mod quotas;

@@ -133,32 +133,3 @@ pub fn forget(tx: &mut dyn Tx, project: &str, user: Option<&str>) -> Result<(), 
 pub fn project_exists(tx: &mut dyn Tx, id: &str) -> Result<bool, StoreError> {
     Ok(tx.number("SELECT count(*) FROM projects WHERE id = $1", &[id.into()])? > 0)
 }
-
-/// What a project, or one of its users, has in use.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct InUse {
-    /// Servers.
-    pub instances: i64,
-    /// Their virtual processors.
-    pub cores: i64,
-    /// Their memory, in MiB.
-    pub ram: i64,
-}
-
-/// What the servers of a project have in use, those of one user if one is named. Servers that were deleted softly do not count.
-///
-/// # Errors
-/// The engine's.
-pub fn in_use(tx: &mut dyn Tx, project: &ProjectId, user: Option<&UserId>) -> Result<InUse, StoreError> {
-    let found = tx.first(
-        "SELECT count(*), CAST(sum(flavors.vcpus) AS BIGINT), CAST(sum(flavors.memory_mb) AS BIGINT) FROM servers \
-         LEFT JOIN flavors ON flavors.id = servers.flavor_id \
-         WHERE project_id = $1 AND deleted = 0 AND vm_state <> 'soft-delete' AND ($2 = '' OR user_id = $2)",
-        &[project.as_str().into(), user.map_or("", UserId::as_str).into()],
-        |row| {
-            let number = |column| Ok::<i64, StoreError>(row.int_or_null(column)?.unwrap_or(0));
-            Ok(InUse { instances: number(0)?, cores: number(1)?, ram: number(2)? })
-        },
-    )?;
-    Ok(found.unwrap_or_default())
-}

@@ -1,5 +1,6 @@
 // Prose tests of the whole API, in process: one binary, one file per resource.
 
+mod availability_zones;
 mod care;
 mod cases;
 mod cloud_servers;
@@ -14,6 +15,7 @@ mod house;
 mod identity_admin;
 mod identity_tokens;
 mod image_metadata;
+mod key_pairs;
 mod limits;
 mod network;
 mod order;

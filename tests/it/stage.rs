@@ -48,8 +48,8 @@ impl Actor {
             tx.execute("DELETE FROM servers WHERE id = $1", &[self.id.into()])?;
             tx.execute(
                 "INSERT INTO servers (id, project_id, user_id, name, vm_state, task_state, power_state, locked, deleted, \
-                 flavor_id, metadata, details, created_at, updated_at, launched_at) \
-                 VALUES ($1, $2, 'u', 's', $3, $4, 1, $5, $6, '1', $7, '{\"flavor\": {\"id\": \"1\", \"name\": \"m1.tiny\", \"memory_mb\": 512, \"vcpus\": 1, \"root_gb\": 1, \"ephemeral_gb\": 0, \"swap\": 0, \"rxtx_factor\": 1.0, \"is_public\": true, \"disabled\": false, \"extra_specs\": {}}}', 0, 0, $8)",
+                 flavor_id, vcpus, memory_mb, metadata, details, created_at, updated_at, launched_at) \
+                 VALUES ($1, $2, 'u', 's', $3, $4, 1, $5, $6, '1', 1, 512, $7, '{\"flavor\": {\"id\": \"1\", \"name\": \"m1.tiny\", \"memory_mb\": 512, \"vcpus\": 1, \"root_gb\": 1, \"ephemeral_gb\": 0, \"swap\": 0, \"rxtx_factor\": 1.0, \"is_public\": true, \"disabled\": false, \"extra_specs\": {}}}', 0, 0, $8)",
                 &[
                     self.id.into(),
                     project.as_str().into(),

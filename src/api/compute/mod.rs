@@ -1,8 +1,10 @@
 //! Compute's endpoints, one file per resource.
 
+pub mod availability_zones;
 pub mod cloud_servers;
 pub mod flavors;
 pub mod image_metadata;
+pub mod key_pairs;
 pub mod limits;
 pub mod links;
 pub mod page;
@@ -51,6 +53,12 @@ pub const ROWS: &[&dyn Operation] = &[
     row::<quota_class_sets::Show>(),
     row::<quota_class_sets::Update>(),
     row::<limits::Index>(),
+    row::<availability_zones::List>(),
+    row::<availability_zones::Detail>(),
+    row::<key_pairs::List>(),
+    row::<key_pairs::Show>(),
+    row::<key_pairs::Create>(),
+    row::<key_pairs::Delete>(),
     row::<versions::ListVersions>(),
     row::<versions::Choices>(),
     row::<versions::ShowDoor>(),

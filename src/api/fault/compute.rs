@@ -4,6 +4,7 @@
 use super::Fault;
 use crate::api::dialect::Dialect;
 use crate::compute::flavors::{Access, FlavorError};
+use crate::compute::key_pairs::KeyPairError;
 use crate::compute::quota_sets::{Bound, QuotaError};
 use crate::compute::{BadMetadata, Error};
 
@@ -26,6 +27,7 @@ pub fn fault(error: &Error, dialect: &Dialect) -> Fault {
             Fault::over_quota(dialect, format!("Maximum number of metadata items exceeds {told}"))
         }
         Error::Flavor(error) => flavor(error),
+        Error::KeyPair(error) => key_pair(error),
         Error::Quota(error) => quota(error),
         Error::Servers(refusal) => super::servers::fault(refusal, dialect),
         Error::Store(error) => super::store(error),
@@ -78,6 +80,18 @@ fn quota(error: &QuotaError) -> Fault {
         )),
         QuotaError::TooHigh(Bound { resource, limit, bound }) => {
             Fault::bad_request(format!("Quota limit {limit} for {resource} must be less than or equal to {bound}."))
+        }
+    }
+}
+
+fn key_pair(error: &KeyPairError) -> Fault {
+    match error {
+        KeyPairError::NotFound { name, user } => Fault::not_found(format!("Keypair {name} not found for user {user}")),
+        KeyPairError::Exists(name) => Fault::conflict(format!("Key pair '{name}' already exists.")),
+        KeyPairError::TooMany => Fault::forbidden("Quota exceeded, too many key pairs."),
+        KeyPairError::NotAKey => Fault::bad_request("Keypair data is invalid: failed to generate fingerprint"),
+        KeyPairError::NotSupported => {
+            Fault::bad_request("Keypair data is invalid: certificates of type x509 are not supported by this cloud")
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::api::call::Call;
 use crate::api::compute::{links, page};
 use crate::api::endpoint::{self, Endpoint, Error, QueryRule, Route, get};
 use crate::api::fault::Fault;
-use crate::api::schema::{Literal, Rule, Schema, Type, parameter_types};
+use crate::api::schema::{Literal, Rule, Schema, Type};
 use crate::api::version::Microversion;
 use crate::json::{Json, Object};
 use crate::json_object;
@@ -181,14 +181,13 @@ macro_rules! sort_keys {
     };
 }
 
-static LIMITS: Schema = Schema::new(&[Rule::Type(&[Type::Array]), Rule::Items(&parameter_types::NON_NEGATIVE_INTEGER)]);
 static SORT_DIRECTIONS: Schema = Schema::new(&[
     Rule::Type(&[Type::Array]),
     Rule::Items(&Schema::new(&[Rule::Type(&[Type::String]), Rule::Enum(&[Literal::Str("asc"), Literal::Str("desc")])])),
 ]);
 
 const PARAMETERS: Rule = Rule::Properties(&[
-    ("limit", &LIMITS),
+    ("limit", &page::LIMITS),
     ("marker", &ANY_TEXTS),
     ("is_public", &ANY_TEXTS),
     ("minRam", &ANY_TEXTS),
@@ -202,7 +201,7 @@ static QUERY_2_75: Schema = Schema::new(&[Rule::Type(&[Type::Object]), PARAMETER
 static QUERY_2_102: Schema = Schema::new(&[
     Rule::Type(&[Type::Object]),
     Rule::Properties(&[
-        ("limit", &LIMITS),
+        ("limit", &page::LIMITS),
         ("marker", &ANY_TEXTS),
         ("is_public", &ANY_TEXTS),
         ("minRam", &ANY_TEXTS),
