@@ -24,8 +24,8 @@ shape!(NewShape, "domain", [MEMBERS, Rule::Required(&["name"])]);
 shape!(ChangeShape, "domain", [MEMBERS, Rule::MinProperties(1)]);
 
 endpoint!(List, get(PATH), OK, [], policy::List, () => Json, list_all, "Lists domains, perhaps only those of a `name`, or `enabled` ones.");
-endpoint!(Create, post(PATH), CREATED, [409], policy::Create, Inner<NewShape> => Json, create, "Creates a domain.");
-endpoint!(Show, get(ONE), OK, [], policy::Get, () => Json, show, "Shows a domain.");
+endpoint!(Create, post(PATH), CREATED, [409], policy::Create, Inner<NewShape> => Json, create, "Creates a domain: a name space of users and projects.");
+endpoint!(Show, get(ONE), OK, [], policy::Get, () => Json, show, "Shows a domain, with the members that clients have added.");
 endpoint!(
     Update,
     patch(ONE),

@@ -62,7 +62,7 @@ endpoint!(
     create,
     "Creates a project in a domain, or below another project."
 );
-endpoint!(Show, get(ONE), OK, [], policy::Get, () => Json, show, "Shows a project.");
+endpoint!(Show, get(ONE), OK, [], policy::Get, () => Json, show, "Shows a project, with the members that clients have added.");
 endpoint!(
     Update,
     patch(ONE),

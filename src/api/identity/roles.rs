@@ -32,9 +32,9 @@ endpoint!(
     list_all,
     "Lists the roles of no domain, or those of a `domain_id`; perhaps only those of a `name`."
 );
-endpoint!(Create, post(PATH), CREATED, [409], policy::Create, Inner<NewShape> => Json, create, "Creates a role.");
-endpoint!(Show, get(ONE), OK, [], policy::Get, () => Json, show, "Shows a role.");
-endpoint!(Update, patch(ONE), OK, [409], policy::Update, Inner<ChangeShape> => Json, update, "Changes a role.");
+endpoint!(Create, post(PATH), CREATED, [409], policy::Create, Inner<NewShape> => Json, create, "Creates a role, of a domain where `domain_id` is given.");
+endpoint!(Show, get(ONE), OK, [], policy::Get, () => Json, show, "Shows a role by its id; by name, list with `name`.");
+endpoint!(Update, patch(ONE), OK, [409], policy::Update, Inner<ChangeShape> => Json, update, "Changes a role; whoever has it keeps it.");
 endpoint!(
     Delete,
     delete(ONE),

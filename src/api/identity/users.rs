@@ -66,7 +66,7 @@ endpoint!(
     list_all,
     "Lists users, perhaps only those of a `name` or a `domain_id`, or `enabled` ones."
 );
-endpoint!(Show, get(ONE), OK, [], policy::Get, () => Json, show, "Shows a user.");
+endpoint!(Show, get(ONE), OK, [], policy::Get, () => Json, show, "Shows a user, but none of their secrets.");
 endpoint!(
     Delete,
     delete(ONE),

@@ -49,9 +49,9 @@ endpoint!(
     "Creates an endpoint. Its URL may hold $(public_url)s, $(project_id)s, $(tenant_id)s and $(user_id)s, which every token's \
      catalog fills in."
 );
-endpoint!(Show, get(ONE), OK, [], policy::Get, () => Json, show, "Shows an endpoint.");
-endpoint!(Update, patch(ONE), OK, [], policy::Update, Inner<ChangeShape> => Json, update, "Changes an endpoint.");
-endpoint!(Delete, delete(ONE), NO_CONTENT, [], policy::Delete, () => (), remove, "Deletes an endpoint.");
+endpoint!(Show, get(ONE), OK, [], policy::Get, () => Json, show, "Shows an endpoint, with the gaps of its URL as they are.");
+endpoint!(Update, patch(ONE), OK, [], policy::Update, Inner<ChangeShape> => Json, update, "Changes an endpoint; where it is disabled no catalog shows it.");
+endpoint!(Delete, delete(ONE), NO_CONTENT, [], policy::Delete, () => (), remove, "Deletes an endpoint; catalogs show it no longer.");
 
 fn view(call: &Call, endpoint: CatalogEndpoint) -> Object {
     views::endpoint(endpoint, call.cloud.public_url())

@@ -27,8 +27,8 @@ shape!(ChangeShape, "region", [MEMBERS, Rule::MinProperties(1)]);
 endpoint!(List, get(PATH), OK, [], policy::List, () => Json, list_all, "Lists regions, perhaps only those of a `parent_region_id`.");
 endpoint!(Create, post(PATH), CREATED, [409], policy::Create, Inner<NewShape> => Json, create, "Creates a region, with an id of its own or a fresh one.");
 endpoint!(Put, put(ONE), CREATED, [409], policy::Create, Inner<NewShape> => Json, create, "Creates a region of this id.");
-endpoint!(Show, get(ONE), OK, [], policy::Get, () => Json, show, "Shows a region.");
-endpoint!(Update, patch(ONE), OK, [], policy::Update, Inner<ChangeShape> => Json, update, "Changes a region.");
+endpoint!(Show, get(ONE), OK, [], policy::Get, () => Json, show, "Shows a region and the one around it.");
+endpoint!(Update, patch(ONE), OK, [], policy::Update, Inner<ChangeShape> => Json, update, "Changes a region: what it is for, and which one is around it.");
 endpoint!(Delete, delete(ONE), NO_CONTENT, [], policy::Delete, () => (), remove, "Deletes a region with those inside it. None of them may have endpoints.");
 
 fn list_all(tx: &mut dyn Tx, (): (), call: &Call, (): &()) -> Result<Json, Error> {

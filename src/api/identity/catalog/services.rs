@@ -21,9 +21,9 @@ shape!(NewShape, "service", [MEMBERS, Rule::Required(&["type"])]);
 shape!(ChangeShape, "service", [MEMBERS, Rule::MinProperties(1)]);
 
 endpoint!(List, get(PATH), OK, [], policy::List, () => Json, list_all, "Lists services, perhaps only those of a `name` or a `type`.");
-endpoint!(Create, post(PATH), CREATED, [], policy::Create, Inner<NewShape> => Json, create, "Creates a service.");
-endpoint!(Show, get(ONE), OK, [], policy::Get, () => Json, show, "Shows a service.");
-endpoint!(Update, patch(ONE), OK, [], policy::Update, Inner<ChangeShape> => Json, update, "Changes a service.");
+endpoint!(Create, post(PATH), CREATED, [], policy::Create, Inner<NewShape> => Json, create, "Creates a service, as yet without endpoints.");
+endpoint!(Show, get(ONE), OK, [], policy::Get, () => Json, show, "Shows a service, without its endpoints.");
+endpoint!(Update, patch(ONE), OK, [], policy::Update, Inner<ChangeShape> => Json, update, "Changes a service; where it is disabled no catalog shows it.");
 endpoint!(Delete, delete(ONE), NO_CONTENT, [], policy::Delete, () => (), remove, "Deletes a service with its endpoints.");
 
 fn list_all(tx: &mut dyn Tx, (): (), call: &Call, (): &()) -> Result<Json, Error> {
