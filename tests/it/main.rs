@@ -14,6 +14,7 @@ mod headers;
 mod house;
 mod identity_admin;
 mod identity_tokens;
+mod identity_v2;
 mod image_metadata;
 mod key_pairs;
 mod limits;

@@ -14,6 +14,7 @@ pub mod role_assignments;
 pub mod roles;
 pub mod tokens;
 pub mod users;
+pub mod v2;
 pub mod versions;
 mod views;
 
@@ -107,6 +108,9 @@ pub const ROWS: &[&dyn Operation] = &[
     errand::<application_credentials::Create>(),
     row::<application_credentials::Show>(),
     row::<application_credentials::Delete>(),
+    errand::<v2::Issue>(),
+    row::<v2::Tenants>(),
+    errand::<v2::ResetApiKey>(),
 ];
 
 /// An action with Keystone's name, default and scopes.
