@@ -20,6 +20,7 @@ pub fn all() -> Vec<(Api, &'static dyn Operation)> {
     [
         rows(Api::Compute, compute::ROWS),
         rows(Api::Compute, compute::servers::ROWS),
+        rows(Api::Compute, compute::servers::actions::ROWS),
         rows(Api::Network, network::ROWS),
         rows(Api::Identity, identity::ROWS),
     ]

@@ -8,6 +8,7 @@ pub mod limits;
 pub mod metadata;
 pub mod quota;
 pub mod quota_sets;
+pub mod server_actions;
 pub mod servers;
 pub mod work;
 

@@ -61,6 +61,14 @@ pub enum Refusal {
     FileTooLong(i64),
     /// The quota.
     OverQuota(quota::Over),
+    /// No such image to rescue a server with; as the client named it.
+    RescueImageNotFound(String),
+    /// More properties than the quota allows an image made through Compute (up to 2.38).
+    TooManyImageProperties,
+    /// Where it shall be unshelved to can be said of a server only that has no place; its status.
+    NotOffloaded(ServerId, &'static str),
+    /// No such host.
+    HostNotFound(String),
     /// Resized to the flavor it has.
     SameFlavor,
     /// Resized to a flavor without a disk.

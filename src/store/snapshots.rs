@@ -13,6 +13,8 @@ pub struct NewImage<'a> {
     pub id: ImageId,
     /// The project that gets it.
     pub owner: &'a ProjectId,
+    /// Another project that is to see it: the server's, where somebody else has it made.
+    pub shared_with: Option<&'a ProjectId>,
     /// Its name.
     pub name: &'a str,
     /// The least memory, in MiB.
@@ -34,19 +36,26 @@ pub fn insert(tx: &mut dyn Tx, image: &NewImage<'_>, now: Timestamp) -> Result<(
     tx.execute(
         "INSERT INTO images (id, owner, name, status, visibility, protected, os_hidden, disk_format, container_format, min_ram, \
          min_disk, tags, properties, created_at, updated_at) \
-         VALUES ($1, $2, $3, 'queued', 'private', 0, 0, $4, 'bare', $5, $6, '[]', $7, $8, $8)",
+         VALUES ($1, $2, $3, 'queued', $4, 0, 0, $5, 'bare', $6, $7, '[]', $8, $9, $9)",
         &[
             id.as_str().into(),
             image.owner.as_str().into(),
             image.name.into(),
+            (if image.shared_with.is_some() { "shared" } else { "private" }).into(),
             image.disk_format.into(),
             image.min_ram.into(),
             image.min_disk.into(),
             properties.as_str().into(),
             now.microseconds().into(),
         ],
-    )
-    .map(|_| ())
+    )?;
+    if let Some(project) = image.shared_with {
+        tx.execute(
+            "INSERT INTO image_members (image_id, member_id, status, created_at, updated_at) VALUES ($1, $2, 'accepted', $3, $3)",
+            &[id.as_str().into(), project.as_str().into(), now.microseconds().into()],
+        )?;
+    }
+    Ok(())
 }
 
 /// The data is on its way, under this key; `false` where the image is gone.

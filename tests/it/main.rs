@@ -25,6 +25,7 @@ mod policy;
 mod quotas;
 mod sample;
 mod seeds;
+mod server_actions;
 mod server_metadata;
 mod servers;
 mod stage;

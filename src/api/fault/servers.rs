@@ -47,6 +47,15 @@ pub fn fault(refusal: &Refusal, dialect: &Dialect) -> Fault {
                 over.overs, over.requested, over.used, over.allowed, over.overs
             ),
         ),
+        Refusal::RescueImageNotFound(id) => {
+            Fault::bad_request(format!("Requested rescue image '{id}' is not supported"))
+        }
+        Refusal::TooManyImageProperties => Fault::over_quota(dialect, "Image metadata limit exceeded"),
+        Refusal::NotOffloaded(id, status) => Fault::conflict(format!(
+            "Specifying an availability zone or a host when unshelving server \"{id}\" with status \"{status}\" is not supported. \
+             The server status must be SHELVED_OFFLOADED."
+        )),
+        Refusal::HostNotFound(host) => Fault::bad_request(format!("Compute host {host} could not be found.")),
         Refusal::SameFlavor => Fault::bad_request("When resizing, instances must change flavor!"),
         Refusal::NoDiskToResizeTo => Fault::bad_request(
             "Server disk was unable to be resized because: Resize to zero disk flavor is not allowed.",

@@ -1,5 +1,6 @@
 //! Servers: one, many, and what is done to them.
 
+pub mod actions;
 pub mod create;
 mod filter;
 mod image_properties;

@@ -2,8 +2,8 @@
 
 use crate::api::schema::format;
 use crate::api::schema::parameter_types::{
-    ANY_STRING, AZ_NAME, BOOLEAN, DESCRIPTION, DISK_CONFIG, FLAVOR_REF, FQDN, HOSTNAME, IMAGE_ID_OR_EMPTY, IP_ADDRESS,
-    IPV4, IPV6, METADATA, NAME, NAME_OR_NULL, PERSONALITY, POSITIVE_INTEGER, TAG, TRUSTED_CERTS, USER_DATA, UUID,
+    ANY_STRING, BOOLEAN, DESCRIPTION, DISK_CONFIG, FLAVOR_REF, FQDN, HOSTNAME, IMAGE_ID_OR_EMPTY, IP_ADDRESS, IPV4,
+    IPV6, METADATA, NAME, NAME_OR_NULL, PERSONALITY, POSITIVE_INTEGER, TAG, TRUSTED_CERTS, USER_DATA, UUID,
     UUID_OR_NULL, VOLUME_SIZE, VOLUME_TYPE,
 };
 use crate::api::schema::{Literal, Rule, Schema, Type, pattern};
@@ -342,18 +342,104 @@ pub static RESIZE: Schema =
 /// The body of the action `createImage`.
 pub static CREATE_IMAGE: Schema = in_envelope!("createImage", ["name"], ("name", &NAME), ("metadata", &METADATA),);
 
-/// The body of the action `unshelve` from 2.77 to 2.90 where it names a zone.
-pub static UNSHELVE_V277: Schema = Schema::new(&[
+static UNSHELVE_V277: Schema = Schema::new(&[
     OBJECT,
     Rule::Properties(&[(
         "unshelve",
         &Schema::new(&[
             Rule::Type(&[Type::Object, Type::Null]),
-            Rule::Properties(&[("availability_zone", &AZ_NAME)]),
+            Rule::Properties(&[("availability_zone", &NAME)]),
             Rule::Required(&["availability_zone"]),
             NO_OTHERS,
         ]),
     )]),
     Rule::Required(&["unshelve"]),
+    NO_OTHERS,
+]);
+static UNSHELVE_V291: Schema = Schema::new(&[
+    OBJECT,
+    Rule::Properties(&[(
+        "unshelve",
+        &Schema::new(&[
+            Rule::Type(&[Type::Object, Type::Null]),
+            Rule::Properties(&[
+                ("availability_zone", &Schema::new(&[Rule::Type(&[Type::String, Type::Null])])),
+                ("host", &ANY_STRING),
+            ]),
+            NO_OTHERS,
+        ]),
+    )]),
+    Rule::Required(&["unshelve"]),
+    NO_OTHERS,
+]);
+
+/// The body of the action `unshelve`; before 2.77 anything goes.
+pub fn unshelve(version: Microversion) -> Option<&'static Schema> {
+    of_version(&[(77, &UNSHELVE_V277), (91, &UNSHELVE_V291)], version)
+}
+
+static LOCK_V273: Schema = Schema::new(&[
+    OBJECT,
+    Rule::Properties(&[(
+        "lock",
+        &Schema::new(&[
+            Rule::Type(&[Type::Object, Type::Null]),
+            Rule::Properties(&[("locked_reason", &Schema::new(&[STRING, Rule::MinLength(1), Rule::MaxLength(255)]))]),
+            NO_OTHERS,
+        ]),
+    )]),
+    Rule::Required(&["lock"]),
+    NO_OTHERS,
+]);
+
+/// The body of the action `lock`; before 2.73 anything goes.
+pub fn lock(version: Microversion) -> Option<&'static Schema> {
+    of_version(&[(73, &LOCK_V273)], version)
+}
+
+static REBOOT_TYPE: Schema = Schema::new(&[
+    STRING,
+    Rule::Enum(&[
+        Literal::Str("HARD"),
+        Literal::Str("Hard"),
+        Literal::Str("hard"),
+        Literal::Str("SOFT"),
+        Literal::Str("Soft"),
+        Literal::Str("soft"),
+    ]),
+]);
+
+/// The body of the action `reboot`.
+pub static REBOOT: Schema = in_envelope!("reboot", ["type"], ("type", &REBOOT_TYPE),);
+
+static STATE: Schema = Schema::new(&[STRING, Rule::Enum(&[Literal::Str("active"), Literal::Str("error")])]);
+
+/// The body of the action `os-resetState`.
+pub static RESET_STATE: Schema = in_envelope!("os-resetState", ["state"], ("state", &STATE),);
+
+/// The body of the action `changePassword`.
+pub static CHANGE_PASSWORD: Schema = in_envelope!("changePassword", ["adminPass"], ("adminPass", &ANY_STRING),);
+
+static LENGTH: Schema = Schema::new(&[
+    Rule::Type(&[Type::Integer, Type::String, Type::Null]),
+    Rule::Pattern(&pattern::SIGNED_DIGITS),
+    Rule::Minimum(-1),
+]);
+
+/// The body of the action `os-getConsoleOutput`.
+pub static CONSOLE_OUTPUT: Schema = in_envelope!("os-getConsoleOutput", [], ("length", &LENGTH),);
+
+/// The body of the action `rescue`.
+pub static RESCUE: Schema = Schema::new(&[
+    OBJECT,
+    Rule::Properties(&[(
+        "rescue",
+        &Schema::new(&[
+            Rule::Type(&[Type::Object, Type::Null]),
+            Rule::Properties(&[("adminPass", &ANY_STRING), ("rescue_image_ref", &UUID)]),
+            NO_OTHERS,
+        ]),
+    )]),
+    Rule::Required(&["rescue"]),
     NO_OTHERS,
 ]);
