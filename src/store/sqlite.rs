@@ -1,5 +1,8 @@
 //! The embedded engine: SQLite in WAL mode with `synchronous=FULL`. One thread writes, in batches: every script in a savepoint
-//! of its own, one commit for all, answers after it is durable. Readers run on the calling thread, each with a connection of its own.
+//! of its own, one commit for all, answers after it is durable. Another moves the log into the file (`checkpoint`). Readers run on the
+//! calling thread, each with a connection of its own.
+
+mod checkpoint;
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
@@ -12,6 +15,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql, types::ToSqlOutput, types::ValueRef};
 
+use self::checkpoint::LogKeeper;
 use super::engine::{Effect, Engine, Row, Script, StoreError, Tx, Value, Verdict, wait_for};
 
 /// The name of the database in its directory.
@@ -45,13 +49,14 @@ impl Sqlite {
     /// `Unavailable` where the file cannot be opened, is locked by another process, or is not a database.
     pub fn open(path: &Path) -> Result<Sqlite, StoreError> {
         keep_private(path);
-        let connection = connect(path)?;
+        let mut connection = connect(path)?;
+        let log = LogKeeper::start(&mut connection, path)?;
         let listener: Arc<OnceLock<Listener>> = Arc::default();
         let (queue, waiting) = sync_channel(WAITING_MAX);
         let effects = listener.clone();
         let writer = std::thread::Builder::new()
             .name("sqlite-writer".into())
-            .spawn(move || write_batches(&connection, &waiting, &effects))
+            .spawn(move || write_batches(&connection, log, &waiting, &effects))
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
         Ok(Sqlite {
             path: path.to_owned(),
@@ -147,7 +152,12 @@ fn read_once(connection: &Connection, script: &mut dyn Script) -> Result<(), Sto
     outcome.map(|_| ()).map_err(|_| StoreError::Defect("a script panicked".into()))
 }
 
-fn write_batches(connection: &Connection, waiting: &Receiver<Box<dyn Script>>, listener: &OnceLock<Listener>) {
+fn write_batches(
+    connection: &Connection,
+    log: LogKeeper,
+    waiting: &Receiver<Box<dyn Script>>,
+    listener: &OnceLock<Listener>,
+) {
     while let Ok(first) = waiting.recv() {
         let mut batch = vec![first];
         while batch.len() < BATCH_MAX {
@@ -157,6 +167,7 @@ fn write_batches(connection: &Connection, waiting: &Receiver<Box<dyn Script>>, l
             }
         }
         write_batch(connection, batch, listener);
+        log.look_after(connection);
     }
 }
 
