@@ -1,9 +1,10 @@
 //! Everything that outlives a request, in one place: the store, the rules, the keys, the clock. Handed to `api::handle`, so that a
 //! test can have as many clouds as it likes.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::api::call::Call;
 use crate::api::dialect::{Dialect, OPENSTACK};
@@ -12,7 +13,7 @@ use crate::api::fault::{self, Fault};
 use crate::api::rate::Rates;
 use crate::api::router::Router;
 use crate::api::table;
-use crate::blobs::Blobs;
+use crate::blobs::{BadBlobKey, Blobs};
 use crate::compute;
 use crate::compute::limits::Defaults;
 use crate::compute::work::Tools;
@@ -23,7 +24,9 @@ use crate::identity::callers::{Callers, NoCaller};
 use crate::identity::password::PasswordPool;
 use crate::identity::secret::generate_password;
 use crate::identity::token::TokenKeys;
-use crate::model::ids::ServerId;
+use crate::image;
+use crate::image::bootstrap::FirstImage;
+use crate::model::ids::{ImageId, ServerId};
 use crate::model::moment::Moment;
 use crate::model::server_record::HOST;
 use crate::model::time::Timestamp;
@@ -31,7 +34,7 @@ use crate::policy::file::LiveRules;
 use crate::policy::remote::{ContentType, Remote, RemoteSettings};
 use crate::policy::rules::Rules;
 use crate::policy::{Asked, Caller};
-use crate::store::{Effect, Store, Tx};
+use crate::store::{Effect, Store, StoreError, Tx, identity, images};
 
 /// Reads the time.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -154,8 +157,13 @@ impl Cloud {
         }
         let moment = Moment::new(self.now(), self.fresh_seed());
         let region = self.settings.region.clone();
+        let image = self.write_first_image().await?;
         let script = move |tx: &mut dyn Tx| {
             bootstrap::begin(tx, &mut moment.clone(), &newcomers, &region).map_err(Error::from)?;
+            let owner = identity::active_project_named(tx, "admin", "default")?.map(|project| project.id);
+            if let Some(owner) = owner {
+                image::bootstrap::begin(tx, &image, owner, moment.now).map_err(Error::from)?;
+            }
             compute::bootstrap::begin(tx, moment.now).map_err(Error::from)
         };
         self.store.write(script).await.map_err(|error| format!("{error:?}"))?;
@@ -172,6 +180,38 @@ impl Cloud {
             clock: self.clock.as_ref(),
             image_bytes_max: self.settings.image_bytes_max,
         }
+    }
+
+    /// Writes the data of the first image. Where its record does not follow, the next start removes it.
+    async fn write_first_image(&self) -> Result<FirstImage, String> {
+        let id = ImageId::from_random(self.fresh_seed());
+        let key = ImageId::from_random(self.fresh_seed()).to_string();
+        let blob = key.parse().map_err(|error: BadBlobKey| error.to_string())?;
+        let data = futures_util::stream::iter([Ok::<_, std::convert::Infallible>(image::bootstrap::disk())]);
+        let written = self.blobs.write(&blob, data, u64::MAX).await.map_err(|error| error.to_string())?;
+        Ok(FirstImage { id, blob: key, written })
+    }
+
+    /// Removes what a crash may have left of image data, and gives up the uploads that it has cut off where no other process
+    /// can be receiving any. `before` is when this process began.
+    ///
+    /// # Errors
+    /// A sentence for the operator.
+    pub async fn tidy(&self, before: SystemTime) -> Result<(), String> {
+        let is_alone = matches!(self.settings.database, Database::Embedded);
+        let script = move |tx: &mut dyn Tx| {
+            if is_alone {
+                images::give_up_uploads(tx)?;
+            }
+            Ok::<_, StoreError>(images::blobs(tx)?.into_iter().collect::<HashSet<String>>())
+        };
+        let known = self.store.write(script).await.map_err(|error| error.to_string())?;
+        let swept = self.blobs.sweep(before, |key| known.contains(key.as_str())).await;
+        let swept = swept.map_err(|error| error.to_string())?;
+        if swept.orphans + swept.unfinished > 0 {
+            tracing::info!(swept.orphans, swept.unfinished, "image data that was nobody's is removed");
+        }
+        Ok(())
     }
 
     /// What time it is.

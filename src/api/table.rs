@@ -7,6 +7,7 @@ use super::compute;
 use super::dialect::Api;
 use super::endpoint::{Operation, Route, Rule};
 use super::identity;
+use super::image;
 use super::network;
 use crate::config::Settings;
 use crate::policy::Scopes;
@@ -21,8 +22,9 @@ pub fn all() -> Vec<(Api, &'static dyn Operation)> {
         rows(Api::Compute, compute::ROWS),
         rows(Api::Compute, compute::servers::ROWS),
         rows(Api::Compute, compute::servers::actions::ROWS),
-        rows(Api::Network, network::ROWS),
         rows(Api::Identity, identity::ROWS),
+        rows(Api::Image, image::ROWS),
+        rows(Api::Network, network::ROWS),
     ]
     .concat()
 }

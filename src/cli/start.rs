@@ -47,7 +47,9 @@ pub async fn open(settings: Settings, public_url: String) -> Result<(Arc<Cloud>,
         chance: Arc::new(buffered_random),
         public_url,
     };
+    let began = SystemTime::now();
     let cloud = Cloud::new(&directory, parts)?;
+    cloud.tidy(began).await?;
     let logins = cloud.begin().await?;
     Ok((cloud, logins))
 }

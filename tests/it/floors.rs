@@ -22,6 +22,7 @@ const ERRANDS: &[(&str, &str)] = &[
     ("compute/work.rs", "a worker does what was allowed when its task was recorded"),
     ("compute/work.rs", "a restarted process looks for its guests"),
     ("compute/work.rs", "a restarted process notes what its guests do"),
+    ("image/data.rs", "an upload ends in the name of whoever was allowed to begin it"),
 ];
 
 #[test]

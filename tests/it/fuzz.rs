@@ -89,8 +89,11 @@ fn bent(chance: &mut Chance) -> (Api, Ask) {
     let (api, row) = rows[chance.below(rows.len())];
     let mut path = format!("{}{}", prefix(chance, api), walk::about(row.route().path));
     let mut method = row.route().method.to_string();
-    let mut body = valid_body(row);
-    let mut headers = vec![("content-type", "application/json".to_owned())];
+    let (media_type, mut body) = match walk::of_image(api, row) {
+        Some((media_type, body)) => (media_type, body.as_bytes().to_vec()),
+        None => ("application/json", valid_body(row)),
+    };
+    let mut headers = vec![("content-type", media_type.to_owned())];
     if api == Api::Compute {
         headers.push(("openstack-api-version", format!("compute {}", version(chance, row))));
     }
