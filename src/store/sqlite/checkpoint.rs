@@ -24,7 +24,7 @@ const LOG_PAGES: u32 = 8 * STEP_PAGES;
 /// What is a short piece: the thread is at work on one step and the next is being written.
 const LAST_PAGES: u32 = 2 * STEP_PAGES;
 /// From how many pages on the writer moves whatever there is: the thread cannot keep up.
-const LOG_PAGES_MAX: u32 = 32 * STEP_PAGES;
+const LOG_PAGES_MAX: u32 = 16 * STEP_PAGES;
 /// How long nothing has to be written until the log's file gives its room back.
 const IDLE: Duration = Duration::from_secs(2);
 /// How long the file may be without having to.
