@@ -109,8 +109,7 @@ impl Order {
                 return Err(Fault::bad_request(
                     "One mechanism with host and/or hypervisor_hostname and another mechanism with zone:host:node are \
                      mutually exclusive.",
-                )
-                .into());
+                ));
             }
         }
         let has_block_devices = check_block_devices(body)?;
@@ -328,7 +327,7 @@ fn networks(body: &Json) -> Result<Json, Fault> {
                 )));
             }
             (None, _, Some(_)) => {}
-            (None, _, None) => return Err(Fault::bad_request("Bad network format: missing 'uuid'").into()),
+            (None, _, None) => return Err(Fault::bad_request("Bad network format: missing 'uuid'")),
         }
     }
     Ok(networks.clone())
