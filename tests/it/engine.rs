@@ -102,6 +102,7 @@ fn binaries() -> PathBuf {
     found.pop().expect("these tests need PostgreSQL's server: apt-get install postgresql")
 }
 
+#[expect(clippy::zombie_processes, reason = "it ends after this process, which cannot wait for it")]
 fn end_with_this_process(binaries: &Path, data: &Path, directory: &Path, is_root: bool) {
     let stop = format!("{}/pg_ctl -m immediate -s stop -D {}", binaries.display(), data.display());
     let stop = if is_root { format!("setpriv --reuid=postgres --regid=postgres --clear-groups {stop}") } else { stop };
