@@ -8,7 +8,6 @@ use kilonova::store::{StoreError, Tx};
 use crate::house::{Ask, Client, House, Reply, id_of};
 
 pub const IMAGE: &str = "aaaaaaaa-0000-4000-8000-000000000001";
-pub const SMALL: &str = "1";
 
 /// A house with two flavors and some public images.
 pub async fn furnished() -> House {
