@@ -15,19 +15,19 @@ use server::Server;
 #[test]
 fn the_openstack_command_line_manages_images_and_servers() {
     let server = Server::start();
-    Script::new("openstack_cli.py").clouds(&server).is_content();
+    Script::new("openstack_cli.py").clouds(&server).succeeds();
 }
 
 #[test]
 fn libcloud_manages_servers_and_their_metadata() {
     let server = Server::start();
-    Script::new("libcloud_openstack.py").arg(&server.url).clouds(&server).is_content();
+    Script::new("libcloud_openstack.py").arg(&server.url).clouds(&server).succeeds();
 }
 
 #[test]
 fn libcloud_for_rackspace_finds_its_way_by_identity_v2() {
     let server = Server::start();
-    Script::new("libcloud_rackspace.py").arg(&server.url).clouds(&server).is_content();
+    Script::new("libcloud_rackspace.py").arg(&server.url).clouds(&server).succeeds();
 }
 
 /// The cases that run in process in `it` run here over a socket, so that nothing between the two changes an answer.
@@ -37,7 +37,7 @@ fn recorded_cases_are_answered_alike_over_the_wire() {
     let target = server.directory().join("target.json");
     let identity = format!("{}/identity/v3", server.url);
     let seed = Script::new("seed.py").arg("--auth-url").arg(&identity).arg("--password").arg(server.password("admin"));
-    seed.arg("--out").path(&target).is_content();
+    seed.arg("--out").path(&target).succeeds();
     let compare = Script::new("compare.py").arg("--bytes").arg("--quiet").arg("--b").path(&target);
     let compare = compare.arg("--cases").path(&conformance("cases.json"));
     let output = compare.arg("--answers").path(&conformance("nova-34-answers.json")).output();
@@ -60,7 +60,7 @@ fn what_was_acknowledged_survives_a_kill() {
     server.kill();
     assert!(writer.wait().expect("the writer ends when its server does").success());
     server.start_again();
-    Script::new("writer.py").arg("check").arg(&server.url).path(&note).clouds(&server).is_content();
+    Script::new("writer.py").arg("check").arg(&server.url).path(&note).clouds(&server).succeeds();
 }
 
 fn conformance(name: &str) -> std::path::PathBuf {

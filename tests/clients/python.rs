@@ -42,7 +42,7 @@ impl Script {
 
     /// Insists that it ends well.
     #[track_caller]
-    pub fn is_content(self) {
+    pub fn succeeds(self) {
         let output = self.output();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         assert!(output.status.success(), "{}\n{}", text(&output.stdout), text(&output.stderr));

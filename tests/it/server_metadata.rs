@@ -1,6 +1,6 @@
 //! The metadata of servers.
 
-use kilonova::store::{StoreError, Tx};
+use kilonova::store::Tx;
 
 use crate::house::{House, id_of};
 
@@ -15,7 +15,6 @@ pub async fn server(house: &House) {
              details, created_at, updated_at, launched_at) VALUES ($1, $2, 'u', 's', 'active', 1, 0, 0, '1', '{\"a\": \"1\"}', '{\"flavor\": {\"id\": \"1\", \"name\": \"m1.tiny\", \"memory_mb\": 512, \"vcpus\": 1, \"root_gb\": 1, \"ephemeral_gb\": 0, \"swap\": 0, \"rxtx_factor\": 1.0, \"is_public\": true, \"disabled\": false, \"extra_specs\": {}}}', 0, 0, 0)",
             &[SERVER.into(), project.as_str().into()],
         )
-        .map_err(StoreError::from)
     };
     house.cloud.store.write(script).await.expect("a server");
 }

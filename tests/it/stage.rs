@@ -82,7 +82,6 @@ pub async fn limit(house: &House, project: &str, user: &str, resource: &'static 
              ON CONFLICT (project_id, user_id, resource) DO UPDATE SET hard_limit = excluded.hard_limit",
             &[project.as_str().into(), user.as_str().into(), resource.into(), limit.into()],
         )
-        .map_err(StoreError::from)
     };
     house.cloud.store.write(script).await.expect("a limit can be set");
 }
@@ -94,7 +93,6 @@ pub async fn default_class_limit(house: &House, resource: &'static str, limit: i
             "INSERT INTO quota_classes (class, resource, hard_limit) VALUES ('default', $1, $2)",
             &[resource.into(), limit.into()],
         )
-        .map_err(StoreError::from)
     };
     house.cloud.store.write(script).await.expect("a limit can be set");
 }
@@ -105,7 +103,7 @@ pub async fn no_limits(house: &House) {
         tx.execute("DELETE FROM quotas", &[])?;
         tx.execute("DELETE FROM quota_classes", &[])
     };
-    house.cloud.store.write(script).await.map_err(|error: StoreError| error).expect("limits can be taken away");
+    house.cloud.store.write(script).await.expect("limits can be taken away");
 }
 
 /// An image with these properties.

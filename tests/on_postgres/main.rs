@@ -1,1 +1,3 @@
-include!("../it/main.rs");
+//! The tests of `it` once more, on PostgreSQL.
+
+include!("../it/rooms.rs");
