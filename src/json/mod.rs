@@ -26,7 +26,7 @@ pub enum Json {
     Bool(bool),
     /// An integer of any length or a float.
     Number(Number),
-    /// A string of Unicode scalar values; lone surrogates are refused by [`parse`].
+    /// A string of Unicode scalar values; lone surrogates are refused by [`parse()`].
     String(String),
     /// A list.
     Array(Vec<Json>),

@@ -11,7 +11,7 @@ pub fn to_bytes(json: &Json) -> Vec<u8> {
     out
 }
 
-/// Appends one value. Recursive: values from [`super::parse`] are at most [`super::DEPTH_MAX`] deep, views far less.
+/// Appends one value. Recursive: values from [`super::parse()`] are at most [`super::DEPTH_MAX`] deep, views far less.
 pub fn write(json: &Json, out: &mut Vec<u8>) {
     match json {
         Json::Null => out.extend_from_slice(b"null"),
