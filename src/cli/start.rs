@@ -33,12 +33,9 @@ pub async fn open(settings: Settings, public_url: String) -> Result<(Arc<Cloud>,
     let directory = settings.data_dir.clone();
     let store = match &settings.database {
         Database::Embedded => Store::embedded(&directory).await?,
-        Database::Postgres(_) => {
-            return Err(
-                "this release keeps its data in the embedded database only; leave `database` at `sqlite`".into()
-            );
-        }
+        Database::Postgres(url) => Store::postgres(url).await?,
     };
+    let is_alone = settings.database == Database::Embedded;
     let parts = Parts {
         settings,
         store,
@@ -49,7 +46,10 @@ pub async fn open(settings: Settings, public_url: String) -> Result<(Arc<Cloud>,
     };
     let began = SystemTime::now();
     let cloud = Cloud::new(&directory, parts)?;
-    cloud.tidy(began).await?;
+    if is_alone {
+        // where several processes share a database, what looks unfinished may be under way in another
+        cloud.tidy(began).await?;
+    }
     let logins = cloud.begin().await?;
     Ok((cloud, logins))
 }
