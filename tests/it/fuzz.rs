@@ -47,6 +47,7 @@ async fn no_request_panics_or_is_answered_500() {
             sent += 1;
         }
     }
+    println!("{sent} requests, KILONOVA_FUZZ_SEED={seed}");
 }
 
 fn number_from(name: &str) -> Option<u64> {
