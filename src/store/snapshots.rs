@@ -1,6 +1,6 @@
 //! Images that are made from servers: the row from its beginning to its data. The room of images has everything else.
 
-use super::{StoreError, Tx};
+use super::{StoreError, Tx, images};
 use crate::blobs::{BlobKey, Written};
 use crate::json::{Json, Object};
 use crate::model::ids::{ImageId, ProjectId};
@@ -102,12 +102,11 @@ pub fn active(
 ///
 /// # Errors
 /// The engine's.
-pub fn remove(tx: &mut dyn Tx, id: ImageId) -> Result<Option<BlobKey>, StoreError> {
-    let id = id.to_string();
+pub fn remove(tx: &mut dyn Tx, image: ImageId) -> Result<Option<BlobKey>, StoreError> {
+    let id = image.to_string();
     let key = tx.first("SELECT blob FROM images WHERE id = $1", &[id.as_str().into()], |row| {
         Ok(row.text_or_null(0)?.and_then(|key| key.parse().ok()))
     })?;
-    tx.execute("DELETE FROM image_members WHERE image_id = $1", &[id.as_str().into()])?;
-    tx.execute("DELETE FROM images WHERE id = $1", &[id.as_str().into()])?;
+    images::delete(tx, image)?;
     Ok(key.flatten())
 }
