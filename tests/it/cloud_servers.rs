@@ -123,6 +123,29 @@ async fn what_is_too_long_is_413() {
 }
 
 #[tokio::test]
+async fn metadata_of_a_rebuild_and_of_an_image_is_checked_in_the_words_of_the_dialect() {
+    let house = servers::furnished().await;
+    let member = house.person("member", "blue").await;
+    let id = servers::up(&house, &member, "one", "").await;
+    let long = "k".repeat(256);
+    let value = "Invalid metadata size: Metadata property value greater than 255 characters";
+    for (order, too_many) in [
+        (format!(r#""rebuild": {{"imageRef": "{}", "#, servers::IMAGE), "Maximum number of metadata items exceeds 40"),
+        (r#""createImage": {"name": "i", "#.to_owned(), "Image metadata limit exceeded"),
+    ] {
+        let body = |items: &str| format!("{{{order}\"metadata\": {items}}}}}");
+        for (door, status) in [("/v2", 413), ("/v2.1", 400)] {
+            let path = format!("{door}/servers/{id}/action");
+            let reply = member.post(&path, &body(&format!(r#"{{"k": "{long}"}}"#))).await.is(status);
+            assert_eq!(reply.text().contains(value), status == 413, "{}", reply.text());
+        }
+        let path = format!("/v2/servers/{id}/action");
+        member.post(&path, &body(r#"{"": "v"}"#)).await.is(400);
+        member.post(&path, &body(&stage::items(41))).await.refuses(413, too_many);
+    }
+}
+
+#[tokio::test]
 async fn forty_items_are_enough_unless_a_quota_says_otherwise() {
     let (house, member) = stage().await;
     let metadata = |count| format!(r#"{{"metadata": {}}}"#, stage::items(count));

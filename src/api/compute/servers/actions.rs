@@ -9,6 +9,7 @@ use super::policy::{CreateWithoutDisk, deprecated};
 use super::schema;
 use super::view::{self, Form};
 use crate::api::call::Call;
+use crate::api::compute::cloud_servers;
 use crate::api::endpoint::{
     Endpoint, Errand, Error, Locate, Operation, QueryRule, Reply, Route, Rule, Takes, action, errand, prove, row,
 };
@@ -156,10 +157,20 @@ fn text(json: &Json, name: &str) -> Option<String> {
 /// An endpoint's body with its schema, and what is made of it.
 macro_rules! takes {
     ($name:ident, $schema:expr, |$call:ident| $make:expr) => {
+        takes!($name, $schema, |_checked| Ok(()), |$call| $make);
+    };
+    // the third part is what a dialect checks before the schema
+    ($name:ident, $schema:expr, |$checked:ident| $check:expr, |$call:ident| $make:expr) => {
         impl Takes for $name {
             fn schema(version: Microversion) -> Option<&'static Schema> {
                 let schema: fn(Microversion) -> Option<&'static Schema> = $schema;
                 schema(version)
+            }
+
+            fn check($checked: &Call) -> Result<(), Error> {
+                let checked: Result<(), Error> = $check;
+                checked?;
+                Self::schema($checked.version).map_or(Ok(()), |schema| Ok(schema.check(&$checked.body)?))
             }
 
             fn from_body($call: &Call) -> Result<$name, Error> {
@@ -362,7 +373,7 @@ pub struct Rebuild;
 /// What it becomes, and its password, which is told once.
 pub struct RebuildBody(RebuildOrder, Secret);
 
-takes!(RebuildBody, schema::rebuild, |call| {
+takes!(RebuildBody, schema::rebuild, |call| check_items(call, "rebuild"), |call| {
     let body = inside(call, "rebuild");
     let text = |name: &str| text(body, name);
     let text_or_null = |name: &str| body.get(name).map(|value| value.as_str().map(str::to_owned));
@@ -398,7 +409,7 @@ impl Endpoint for Rebuild {
         if body.0.trusted_certs.is_some() {
             call.must::<policy::RebuildWithCerts>(&server)?;
         }
-        let defaults = call.cloud.quota_defaults();
+        let defaults = call.quota_defaults();
         let owner = owner(call, may_do_without_disk(call)?)?;
         let server = server.into_target();
         let server = server_actions::rebuild(tx, &mut call.moment(), server, &body.0, (&owner, &defaults))?;
@@ -415,7 +426,15 @@ impl Endpoint for Rebuild {
 /// Makes an image of it.
 pub struct CreateImage;
 
-takes!(SnapshotOrder, |_| Some(&schema::CREATE_IMAGE), |call| {
+/// The metadata of an action, where the dialect has its own words for what is wrong with it.
+fn check_items(call: &Call, action: &str) -> Result<(), Error> {
+    if call.dialect.is_cloud_servers {
+        cloud_servers::check_items(inside(call, action).get("metadata"))?;
+    }
+    Ok(())
+}
+
+takes!(SnapshotOrder, |_| Some(&schema::CREATE_IMAGE), |call| check_items(call, "createImage"), |call| {
     let body = inside(call, "createImage");
     SnapshotOrder {
         name: text(body, "name").unwrap_or_default().trim().to_owned(),
@@ -441,7 +460,7 @@ impl Endpoint for CreateImage {
         call: &Call,
         order: &SnapshotOrder,
     ) -> Result<Reply, Error> {
-        let defaults = call.cloud.quota_defaults();
+        let defaults = call.quota_defaults();
         let owner = owner(call, true)?;
         let server = server.into_target();
         let id = server_actions::create_image(tx, &mut call.moment(), server, order, (&owner, &defaults))?;
