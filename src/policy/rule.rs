@@ -26,7 +26,8 @@ pub enum Check {
     Rule(String),
     /// `role:NAME`: the caller has this role. The name is a template over the target.
     Role(String),
-    /// `is_admin:True`, Nova's own kind: compared with the caller's flag; every word but `true` means False.
+    /// `is_admin:True`, Nova's own kind: compared with the caller's flag. `true` in any case means True,
+    /// and so does Keystone's `1`, which Nova would take for False; every other word means False.
     IsAdmin(bool),
     /// `http://…` or `https://…`: another program decides. The whole URL, a template over the target.
     Remote {
@@ -149,7 +150,7 @@ fn parse_check(text: &str, problems: &mut Vec<ParseProblem>) -> Check {
     match kind {
         "rule" => Check::Rule(wants.to_owned()),
         "role" => Check::Role(wants.to_owned()),
-        "is_admin" => Check::IsAdmin(wants.eq_ignore_ascii_case("true")),
+        "is_admin" => Check::IsAdmin(wants == "1" || wants.eq_ignore_ascii_case("true")),
         "http" | "https" => Check::Remote { url: text.to_owned() },
         _ => Check::Generic { kind: kind.to_owned(), wants: wants.to_owned() },
     }
@@ -374,9 +375,16 @@ mod tests {
         assert_eq!(parse("role:%(x)s").check, Check::Role("%(x)s".into()));
         assert_eq!(parse("is_admin:TRUE").check, Check::IsAdmin(true));
         assert_eq!(parse("is_admin:yes").check, Check::IsAdmin(false));
+        assert_eq!(parse("is_admin:0").check, Check::IsAdmin(false));
         assert_eq!(parse("https://h/%(id)s").check, Check::Remote { url: "https://h/%(id)s".into() });
         let generic = Check::Generic { kind: "user_id".into(), wants: "a:b".into() };
         assert_eq!(parse("user_id:a:b").check, generic);
+    }
+
+    /// Keystone's own rules say it so; read as Nova reads it they would let in whoever is no administrator.
+    #[test]
+    fn is_admin_1_means_an_administrator() {
+        assert_eq!(parse("is_admin:1").check, Check::IsAdmin(true));
     }
 
     #[test]

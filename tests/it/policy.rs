@@ -128,6 +128,15 @@ async fn a_policy_file_in_yaml_overrides_a_default() {
 }
 
 #[tokio::test]
+async fn is_admin_1_in_a_policy_file_lets_in_administrators_only() {
+    for (check, admin, member) in [("is_admin:1", 200, 403), ("is_admin:0", 403, 200)] {
+        let house = house_with(&format!("os_compute_api:server-metadata:index: {check}\n")).await;
+        ask(&house.person("admin", "blue").await, "index").await.is(admin);
+        ask(&house.person("member", "blue").await, "index").await.is(member);
+    }
+}
+
+#[tokio::test]
 async fn a_policy_file_in_json_counts_where_there_is_none_in_yaml() {
     let house = House::new().await;
     server(&house).await;
