@@ -71,6 +71,13 @@ impl Query {
     }
 }
 
+/// Of pairs that are decoded already.
+impl FromIterator<(String, String)> for Query {
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(pairs: I) -> Query {
+        Query { pairs: pairs.into_iter().collect(), is_utf8: true }
+    }
+}
+
 /// The bytes that a percent-encoded text stands for; a `%` without two hexadecimal digits stands for itself.
 pub fn percent_decoded(text: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());

@@ -17,6 +17,7 @@ mod identity_tokens;
 mod identity_v2;
 mod image_data;
 mod image_metadata;
+mod image_proxy;
 mod image_sharing;
 mod images;
 mod key_pairs;

@@ -5,6 +5,7 @@ use http::StatusCode;
 
 use super::server_metadata::{MetaItem, MetadataMap};
 use crate::api::call::Call;
+use crate::api::dialect::Dialect;
 use crate::api::endpoint::{Endpoint, Error, Gives, QueryRule, Reply, Route, Rule, delete, get, post, put};
 use crate::api::image::policy::{GetImage, ModifyImage};
 use crate::api::version::Versions;
@@ -195,14 +196,13 @@ pub struct ImageMetadata(pub Properties);
 
 impl Gives for ImageMetadata {
     fn into_reply(self, call: &Call) -> Reply {
-        let items = self.0.iter().map(shown).map(|(key, value)| (call.dialect.image_key(&key).into_owned(), value));
-        Reply::json(&json_object! { "metadata": items.collect::<Object>() }.into())
+        Reply::json(&json_object! { "metadata": shown_all(&self.0, call.dialect) }.into())
     }
 }
 
 /// All properties as Compute shows them.
-pub fn shown_all(properties: &Properties) -> Object {
-    properties.iter().map(shown).collect()
+pub fn shown_all(properties: &Properties, dialect: &Dialect) -> Object {
+    properties.iter().map(shown).map(|(key, value)| (dialect.image_key(&key).into_owned(), value)).collect()
 }
 
 /// Two properties hold JSON, which Nova unpacks (nova/image/glance.py `_CONVERT_PROPS`).

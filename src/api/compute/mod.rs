@@ -4,6 +4,7 @@ pub mod availability_zones;
 pub mod cloud_servers;
 pub mod flavors;
 pub mod image_metadata;
+pub mod images;
 pub mod key_pairs;
 pub mod limits;
 pub mod links;
@@ -15,10 +16,14 @@ pub mod server_metadata;
 pub mod servers;
 pub mod versions;
 
-use super::endpoint::{Operation, row};
+use super::endpoint::{Operation, errand, row};
 
 /// All of them.
 pub const ROWS: &[&dyn Operation] = &[
+    row::<images::Index>(),
+    row::<images::Detail>(),
+    row::<images::Show>(),
+    errand::<images::Delete>(),
     row::<image_metadata::List>(),
     row::<image_metadata::Merge>(),
     row::<image_metadata::Replace>(),

@@ -6,7 +6,7 @@ use super::view;
 use crate::api::call::Call;
 use crate::api::endpoint::{Endpoint, Error, QueryRule, Route, get, prove};
 use crate::api::fault::Fault;
-use crate::api::query::percent_encoded;
+use crate::api::query::{Query, percent_encoded};
 use crate::json::Json;
 use crate::json_object;
 use crate::model::ids::ImageId;
@@ -35,7 +35,7 @@ impl Endpoint for List {
     type Gives = Json;
 
     fn run(tx: &mut dyn Tx, _: Allowed<GetImages>, call: &Call, (): &()) -> Result<Json, Error> {
-        let mut wanted = wanted(call)?;
+        let mut wanted = wanted(call, &call.query)?;
         if let Some(marker) = call.query.last("marker") {
             wanted.after = Some(marked(tx, call, marker)?);
         }
@@ -92,15 +92,14 @@ fn link(call: &Call, marker: Option<ImageId>) -> String {
     if pairs.is_empty() { "/v2/images".to_owned() } else { format!("/v2/images?{}", pairs.join("&")) }
 }
 
-/// What the query asks for.
-fn wanted(call: &Call) -> Result<Wanted, Error> {
-    let query = &call.query;
+/// What a query asks for, but for its marker.
+pub(in crate::api) fn wanted(call: &Call, query: &Query) -> Result<Wanted, Error> {
     let mut wanted = Wanted {
         visible: visible(call, query.last("member_status").unwrap_or("accepted"))?,
         conditions: Vec::new(),
         tags: query.all("tag").map(|tag| tag.trim().to_owned()).collect(),
         properties: Vec::new(),
-        sort: sort(call)?,
+        sort: sort(query)?,
         after: None,
         limit: limit(query.last("limit"))?,
     };
@@ -297,8 +296,7 @@ fn moment(column: Column, name: &str, value: &str) -> Result<Condition, Fault> {
 }
 
 /// `sort=name:asc,size`, or any number of `sort_key` and `sort_dir`.
-fn sort(call: &Call) -> Result<Vec<(SortKey, Direction)>, Fault> {
-    let query = &call.query;
+fn sort(query: &Query) -> Result<Vec<(SortKey, Direction)>, Fault> {
     let (keys, directions): (Vec<SortKey>, Vec<Direction>) = match query.last("sort") {
         Some(_) if query.get("sort_key").is_some() || query.get("sort_dir").is_some() => {
             return Err(Fault::bad_request("Old and new sorting syntax cannot be combined"));
