@@ -101,12 +101,8 @@ impl Cloud {
             .ok_or("password_hash_rounds is out of range")?;
         let worker = match &settings.database {
             Database::Embedded => HOST.to_owned(),
-            // others work on it too: what this process leaves behind is theirs when its leases have run out
-            Database::Postgres(_) => {
-                let mut id = [0; 16];
-                chance(&mut id);
-                format!("{HOST}-{}", ServerId::from_random(id))
-            }
+            // others work on it too: each signs with a name of its own, and takes back after a restart what it had begun
+            Database::Postgres(_) => worker_name(directory, &chance).map_err(|error| text(&error))?,
         };
         let cloud = Arc::new(Cloud {
             worker,
@@ -315,6 +311,24 @@ impl Cloud {
             Fault::defect()
         })
     }
+}
+
+/// The name that a data directory's process signs its leases with: made once, and kept there. The directory has one process at a time.
+fn worker_name(directory: &Path, chance: &Chance) -> std::io::Result<String> {
+    let path = directory.join("worker");
+    if let Ok(name) = std::fs::read_to_string(&path)
+        && !name.is_empty()
+    {
+        return Ok(name);
+    }
+    let mut id = [0; 16];
+    chance(&mut id);
+    let name = format!("{HOST}-{}", ServerId::from_random(id));
+    // whoever dies before the end of the next line has signed nothing yet
+    let beside = directory.join("worker.new");
+    std::fs::write(&beside, &name)?;
+    std::fs::rename(&beside, &path)?;
+    Ok(name)
 }
 
 /// How rules ask other servers, as the policy room wants it.

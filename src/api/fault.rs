@@ -221,7 +221,9 @@ fn neutron_name(status: StatusCode) -> &'static str {
 pub fn store(error: &StoreError) -> Fault {
     match error {
         StoreError::Conflict(_) => Fault::conflict("Another request is changing the same thing. Please try again."),
-        StoreError::Overloaded | StoreError::Unavailable(_) => Fault::unavailable(RETRY_AFTER_SECONDS),
-        StoreError::Duplicate(_) | StoreError::Damaged(_) | StoreError::Defect(_) => Fault::defect(),
+        StoreError::Overloaded | StoreError::Unavailable(_) | StoreError::Damaged(_) => {
+            Fault::unavailable(RETRY_AFTER_SECONDS)
+        }
+        StoreError::Duplicate(_) | StoreError::Defect(_) => Fault::defect(),
     }
 }

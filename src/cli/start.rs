@@ -46,9 +46,10 @@ pub async fn open(settings: Settings, public_url: String) -> Result<(Arc<Cloud>,
     };
     let began = SystemTime::now();
     let cloud = Cloud::new(&directory, parts)?;
-    if is_alone {
-        // where several processes share a database, what looks unfinished may be under way in another
-        cloud.tidy(began).await?;
+    // where several processes share a database, what looks unfinished may be under way in another
+    if is_alone && let Err(error) = cloud.tidy(began).await {
+        // the rest can be served all the same
+        tracing::error!(error, "image data that is nobody's was not looked for");
     }
     let logins = cloud.begin().await?;
     Ok((cloud, logins))

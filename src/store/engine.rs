@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 /// A parameter of a statement. Statements number them `$1`, `$2`, … in order of first appearance.
 #[derive(Debug, Clone, Copy)]
@@ -202,6 +203,36 @@ pub trait Script: Send {
     fn run(&mut self, tx: &mut dyn Tx) -> Verdict;
     /// Answers whoever waits: what the script gave, or why the engine could not keep it.
     fn finish(self: Box<Self>, outcome: Result<(), StoreError>);
+}
+
+/// How long a script may wait for its turn. Beyond it its caller is told to come back: who waited so long has often gone already.
+pub(super) const TURN_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// A script that waits for its turn.
+pub(super) struct Accepted {
+    since: Instant,
+    script: Box<dyn Script>,
+}
+
+impl Accepted {
+    /// From this moment.
+    pub(super) fn now(script: Box<dyn Script>) -> Accepted {
+        Accepted { since: Instant::now(), script }
+    }
+
+    /// The script, unless it has waited too long, which its caller is told.
+    pub(super) fn in_time(self, now: Instant) -> Option<Box<dyn Script>> {
+        if now.duration_since(self.since) <= TURN_WAIT_MAX {
+            return Some(self.script);
+        }
+        self.refuse(StoreError::Overloaded);
+        None
+    }
+
+    /// Says no.
+    pub(super) fn refuse(self, error: StoreError) {
+        self.script.finish(Err(error));
+    }
 }
 
 /// A database.

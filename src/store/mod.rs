@@ -80,7 +80,7 @@ impl Store {
         let url = url.to_owned();
         let opening = tokio::task::spawn_blocking(move || {
             let engine = postgres::Postgres::open(&url)?;
-            Ok::<_, StoreError>((engine, postgres::alone(&url)?))
+            Ok::<_, StoreError>((engine, postgres::alone(&url, purpose)?))
         });
         let (engine, alone) = opening.await.map_err(|error| StoreError::Defect(error.to_string()))??;
         let store = Store::prepared(Arc::new(engine), purpose, migrate::with_collation).await;

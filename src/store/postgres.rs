@@ -3,7 +3,9 @@
 //! lost during a commit is never guessed about: the server that comes next is asked what became of the transaction.
 
 mod connection;
+mod hosts;
 mod news;
+mod reach;
 mod row;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,10 +14,11 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use postgres::Config;
-
-use super::engine::{Effect, Engine, Script, StoreError, Tx, Value, Verdict, wait_for};
-use connection::{Connection, Lost};
+use super::engine::{Accepted, Effect, Engine, Script, StoreError, Tx, Value, Verdict, wait_for};
+use super::migrate::Purpose;
+use connection::{Connection, Lost, Mark};
+use hosts::Hosts;
+use reach::Reach;
 use row::PostgresRow;
 
 /// As many scripts as one commit may carry.
@@ -28,6 +31,8 @@ const LANES: usize = 2;
 const READERS: usize = 8;
 /// How long a script may be run again before its caller is told to come back.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long to wait before a server is asked again what became of a commit.
+const OUTCOME_PAUSE: Duration = Duration::from_millis(50);
 /// Any number that nobody else locks: "kilonova" on a telephone's keys.
 const MIGRATION_LOCK: i64 = 5_456_682;
 
@@ -44,7 +49,7 @@ pub struct Postgres {
 }
 
 /// Where scripts wait; closed by taking the sender out.
-struct Queue(Mutex<Option<SyncSender<Box<dyn Script>>>>);
+struct Queue(Mutex<Option<SyncSender<Accepted>>>);
 
 impl Queue {
     fn put(&self, script: Box<dyn Script>) {
@@ -52,11 +57,11 @@ impl Queue {
         let Some(sender) = sender else {
             return script.finish(Err(StoreError::Unavailable("the server is shutting down".into())));
         };
-        match sender.try_send(script) {
+        match sender.try_send(Accepted::now(script)) {
             Ok(()) => {}
-            Err(TrySendError::Full(script)) => script.finish(Err(StoreError::Overloaded)),
-            Err(TrySendError::Disconnected(script)) => {
-                script.finish(Err(StoreError::Unavailable("the lane has stopped".into())));
+            Err(TrySendError::Full(accepted)) => accepted.refuse(StoreError::Overloaded),
+            Err(TrySendError::Disconnected(accepted)) => {
+                accepted.refuse(StoreError::Unavailable("the lane has stopped".into()));
             }
         }
     }
@@ -72,26 +77,27 @@ impl Postgres {
     /// # Errors
     /// `Unavailable` where the URL cannot be read or no host answers.
     pub fn open(url: &str) -> Result<Postgres, StoreError> {
-        let config = config_of(url)?;
+        let hosts = Hosts::of(url)?;
         // the first connection shows now, and not at the first request, that the URL is good
-        drop(Connection::open(&config)?);
+        drop(Connection::open(&hosts)?);
+        let reach: Arc<Reach> = Arc::default();
         let listener: Arc<OnceLock<Listener>> = Arc::default();
         let mut threads = Vec::new();
         let mut lanes = Vec::new();
         for number in 0..LANES {
             let (sender, waiting) = sync_channel(WAITING_MAX);
-            let lane = Lane { config: config.clone(), connection: None, listener: listener.clone() };
+            let lane = Lane::new(&hosts, Connection::open_for_writing, &reach, &listener);
             threads.push(spawn(format!("postgres-lane-{number}"), move || lane.write_batches(&waiting))?);
             lanes.push(Queue(Mutex::new(Some(sender))));
         }
         let (sender, waiting) = sync_channel(WAITING_MAX);
         let waiting = Arc::new(Mutex::new(waiting));
         for number in 0..READERS {
-            let lane = Lane { config: config.clone(), connection: None, listener: listener.clone() };
+            let lane = Lane::new(&hosts, Connection::open, &reach, &listener);
             let waiting = waiting.clone();
             threads.push(spawn(format!("postgres-reader-{number}"), move || lane.read_each(&waiting))?);
         }
-        let news = news::listen(config, listener.clone())?;
+        let news = news::listen(hosts, listener.clone())?;
         Ok(Postgres {
             news,
             lanes,
@@ -103,25 +109,19 @@ impl Postgres {
     }
 }
 
-/// Waits until no other process brings the schema up to date, and keeps them waiting until the connection is dropped.
+/// Waits until no other process brings the schema up to date, and keeps them waiting until the connection is dropped. What
+/// this engine keeps for itself is made here.
 ///
 /// # Errors
 /// `Unavailable` where no server answers.
-pub fn alone(url: &str) -> Result<impl Send + use<>, StoreError> {
-    let mut connection = Connection::open(&config_of(url)?)?;
-    connection.plain("SET statement_timeout = 0; SET lock_timeout = 0").map_err(|lost| lost.as_error())?;
+pub fn alone(url: &str, purpose: Purpose) -> Result<impl Send + use<>, StoreError> {
+    let mut connection = Connection::open(&Hosts::of(url)?)?;
+    connection.be_patient().map_err(|lost| lost.as_error())?;
     connection.query("SELECT pg_advisory_lock($1)", &[MIGRATION_LOCK.into()]).map_err(|lost| lost.as_error())?;
+    if purpose != Purpose::Look {
+        connection.plain(connection::MARKS).map_err(|lost| lost.as_error())?;
+    }
     Ok(connection)
-}
-
-fn config_of(url: &str) -> Result<Config, StoreError> {
-    let mut config: Config = url.parse().map_err(|_| {
-        // the error of the parser may quote the URL, and with it a password
-        StoreError::Unavailable("the database URL is not one that PostgreSQL's clients read".into())
-    })?;
-    config.connect_timeout(Duration::from_secs(2)).application_name("kilonova");
-    config.target_session_attrs(postgres::config::TargetSessionAttrs::ReadWrite);
-    Ok(config)
 }
 
 fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StoreError> {
@@ -159,10 +159,14 @@ impl Drop for Postgres {
     }
 }
 
+type Open = fn(&Hosts) -> Result<Connection, StoreError>;
+
 /// A thread's connection, made when it is needed and again when it is lost.
 struct Lane {
-    config: Config,
+    hosts: Hosts,
+    open: Open,
     connection: Option<Connection>,
+    reach: Arc<Reach>,
     listener: Arc<OnceLock<Listener>>,
 }
 
@@ -171,38 +175,50 @@ struct Lane {
 struct Run {
     panicked: Vec<bool>,
     effects: Vec<Effect>,
+    changed: bool,
 }
 
 /// Why a batch was not kept.
 enum Failure {
     /// Nothing of it was kept: it may be run again.
     Again(StoreError),
-    /// Nothing of it was kept, and running it again would not help.
+    /// Nothing of it was kept because of one of its scripts, or because it took too long; the others may be luckier alone.
+    Spoilt(StoreError),
+    /// Nothing of it was kept as far as is known, and running it again would not help.
     Final(StoreError),
 }
 
 impl Lane {
-    fn write_batches(mut self, waiting: &Receiver<Box<dyn Script>>) {
+    fn new(hosts: &Hosts, open: Open, reach: &Arc<Reach>, listener: &Arc<OnceLock<Listener>>) -> Lane {
+        Lane { hosts: hosts.clone(), open, connection: None, reach: reach.clone(), listener: listener.clone() }
+    }
+
+    fn write_batches(mut self, waiting: &Receiver<Accepted>) {
         while let Ok(first) = waiting.recv() {
-            let mut batch = vec![first];
+            let now = Instant::now();
+            let mut batch: Vec<_> = first.in_time(now).into_iter().collect();
             while batch.len() < BATCH_MAX
-                && let Ok(script) = waiting.try_recv()
+                && let Ok(accepted) = waiting.try_recv()
             {
-                batch.push(script);
+                batch.extend(accepted.in_time(now));
             }
-            self.write_patiently(batch, Instant::now() + PATIENCE);
+            if !batch.is_empty() {
+                self.write_patiently(batch, now + PATIENCE);
+            }
         }
     }
 
-    fn read_each(mut self, waiting: &Mutex<Receiver<Box<dyn Script>>>) {
+    fn read_each(mut self, waiting: &Mutex<Receiver<Accepted>>) {
         loop {
-            let script = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
-            let Ok(mut script) = script else { return };
-            let deadline = Instant::now() + PATIENCE;
+            let accepted = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            let Ok(accepted) = accepted else { return };
+            let now = Instant::now();
+            let Some(mut script) = accepted.in_time(now) else { continue };
+            let deadline = now + PATIENCE;
             let outcome = loop {
                 match self.read_once(script.as_mut()) {
                     Err(Failure::Again(_)) if Instant::now() < deadline => {}
-                    Err(Failure::Again(error) | Failure::Final(error)) => break Err(error),
+                    Err(Failure::Again(error) | Failure::Spoilt(error) | Failure::Final(error)) => break Err(error),
                     Ok(()) => break Ok(()),
                 }
             };
@@ -210,18 +226,21 @@ impl Lane {
         }
     }
 
-    /// Runs a batch until it is kept. One that conflicts is run in halves, so that one script does not hold up the others.
+    /// Runs a batch until it is kept. One that conflicts, or that one of its scripts spoils, is run in halves, so that one script does
+    /// not hold up the others.
     fn write_patiently(&mut self, mut batch: Vec<Box<dyn Script>>, deadline: Instant) {
         loop {
             match self.write_once(&mut batch) {
                 Ok(panicked) => return finish_all(batch, &panicked),
-                Err(Failure::Again(StoreError::Conflict(_))) if batch.len() > 1 => {
+                Err(Failure::Again(StoreError::Conflict(_)) | Failure::Spoilt(_))
+                    if batch.len() > 1 && Instant::now() < deadline =>
+                {
                     let rest = batch.split_off(batch.len() / 2);
                     self.write_patiently(batch, deadline);
                     return self.write_patiently(rest, deadline);
                 }
                 Err(Failure::Again(_)) if Instant::now() < deadline => {}
-                Err(Failure::Again(error) | Failure::Final(error)) => {
+                Err(Failure::Again(error) | Failure::Spoilt(error) | Failure::Final(error)) => {
                     batch.into_iter().for_each(|script| script.finish(Err(error.clone())));
                     return;
                 }
@@ -235,7 +254,7 @@ impl Lane {
         let outcome = write_batch(self.connected()?, batch, &mut run);
         match outcome {
             Ok(()) => {}
-            Err(Lost::Commit { transaction, text }) => self.hear_of_commit(&transaction, text)?,
+            Err(Lost::Commit { mark, text }) => self.hear_of_commit(&mark, text)?,
             Err(lost) => return Err(self.recover(lost)),
         }
         if let Some(listener) = self.listener.get() {
@@ -252,16 +271,25 @@ impl Lane {
 
     fn connected(&mut self) -> Result<&mut Connection, Failure> {
         if self.connection.is_none() {
-            self.connection = Some(Connection::open(&self.config).map_err(Failure::Final)?);
+            let unavailable = |why| Failure::Final(StoreError::Unavailable(why));
+            self.reach.may_try(Instant::now()).map_err(unavailable)?;
+            match (self.open)(&self.hosts) {
+                Ok(connection) => self.connection = Some(connection),
+                Err(error) => {
+                    self.reach.failed(&error.to_string(), Instant::now());
+                    return Err(Failure::Final(error));
+                }
+            }
+            self.reach.succeeded();
         }
-        Ok(self.connection.as_mut().expect("it was made in the line before"))
+        Ok(self.connection.as_mut().expect("it was made in the lines before"))
     }
 
     /// Puts the connection into a usable state, or gives it up; and finds out what became of a commit that was not answered.
     fn recover(&mut self, lost: Lost) -> Failure {
         match lost {
             Lost::Conflict(text) => self.rolled_back(Failure::Again(StoreError::Conflict(text))),
-            Lost::Refused(error) => self.rolled_back(Failure::Final(error)),
+            Lost::Refused(error) => self.rolled_back(Failure::Spoilt(error)),
             Lost::Connection(text) => {
                 self.connection = None;
                 Failure::Again(StoreError::Unavailable(text))
@@ -271,18 +299,27 @@ impl Lane {
     }
 
     /// The connection broke while a commit was under way: asks the server that answers next what became of it.
-    fn hear_of_commit(&mut self, transaction: &str, text: String) -> Result<(), Failure> {
+    fn hear_of_commit(&mut self, mark: &Mark, text: String) -> Result<(), Failure> {
         self.connection = None;
         let unknown = || {
             let sentence = format!("the connection was lost during a commit, and its outcome is not known: {text}");
             Failure::Final(StoreError::Unavailable(sentence))
         };
-        let next = self.connected().map_err(|_| unknown())?;
-        match next.was_committed(transaction) {
-            Ok(Some(true)) => Ok(()),
-            Ok(Some(false)) => Err(Failure::Again(StoreError::Unavailable(text))),
-            Ok(None) | Err(_) => Err(unknown()),
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            // a server that restarts, or a standby that takes over, needs a moment
+            let Ok(next) = self.connected() else {
+                std::thread::sleep(OUTCOME_PAUSE);
+                continue;
+            };
+            match next.was_committed(mark) {
+                Ok(Some(true)) => return Ok(()),
+                Ok(Some(false)) => return Err(Failure::Again(StoreError::Unavailable(text))),
+                Ok(None) => return Err(unknown()),
+                Err(_) => self.connection = None,
+            }
         }
+        Err(unknown())
     }
 
     fn rolled_back(&mut self, failure: Failure) -> Failure {
@@ -305,15 +342,18 @@ fn write_batch(connection: &mut Connection, batch: &mut [Box<dyn Script>], run: 
     connection.plain("BEGIN ISOLATION LEVEL SERIALIZABLE")?;
     for script in batch {
         connection.plain("SAVEPOINT script")?;
-        let mut tx = PostgresTx { connection, effects: Vec::new(), lost: None };
+        let mut tx = PostgresTx { connection, effects: Vec::new(), changed: false, lost: None };
         let verdict = catch_unwind(AssertUnwindSafe(|| script.run(&mut tx)));
-        let PostgresTx { effects, lost, .. } = tx;
+        let PostgresTx { effects, changed, lost, .. } = tx;
         if let Some(lost) = lost {
             return Err(lost);
         }
         run.panicked.push(verdict.is_err());
         match verdict {
-            Ok(Verdict::Commit) => run.effects.extend(effects),
+            Ok(Verdict::Commit) => {
+                run.effects.extend(effects);
+                run.changed |= changed;
+            }
             Ok(Verdict::Undo) | Err(_) => connection.plain("ROLLBACK TO SAVEPOINT script")?,
         }
         connection.plain("RELEASE SAVEPOINT script")?;
@@ -322,12 +362,13 @@ fn write_batch(connection: &mut Connection, batch: &mut [Box<dyn Script>], run: 
     if run.effects.contains(&Effect::IdentityChanged) {
         connection.plain(&format!("NOTIFY {}", news::CHANNEL))?;
     }
-    connection.commit()
+    // a transaction that changed nothing has no outcome to be unsure of
+    if run.changed { connection.commit_marked() } else { connection.plain("COMMIT") }
 }
 
 fn read(connection: &mut Connection, script: &mut dyn Script) -> Result<(), Lost> {
     connection.plain("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
-    let mut tx = PostgresTx { connection, effects: Vec::new(), lost: None };
+    let mut tx = PostgresTx { connection, effects: Vec::new(), changed: false, lost: None };
     let verdict = catch_unwind(AssertUnwindSafe(|| script.run(&mut tx)));
     if let Some(lost) = tx.lost {
         return Err(lost);
@@ -344,6 +385,7 @@ fn read(connection: &mut Connection, script: &mut dyn Script) -> Result<(), Lost
 struct PostgresTx<'a> {
     connection: &'a mut Connection,
     effects: Vec<Effect>,
+    changed: bool,
     lost: Option<Lost>,
 }
 
@@ -364,11 +406,14 @@ impl Tx for PostgresTx<'_> {
         parameters: &[Value<'_>],
         each: &mut dyn FnMut(&dyn super::engine::Row) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
+        // such as INSERT … RETURNING
+        self.changed |= !sql.trim_start().starts_with("SELECT");
         let rows = self.connection.query(sql, parameters).map_err(|lost| self.note(lost))?;
         rows.iter().try_for_each(|row| each(&PostgresRow(row)))
     }
 
     fn execute(&mut self, sql: &str, parameters: &[Value<'_>]) -> Result<u64, StoreError> {
+        self.changed = true;
         self.connection.execute(sql, parameters).map_err(|lost| self.note(lost))
     }
 

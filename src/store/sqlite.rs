@@ -11,12 +11,12 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql, types::ToSqlOutput, types::ValueRef};
 
 use self::checkpoint::LogKeeper;
-use super::engine::{Effect, Engine, Row, Script, StoreError, Tx, Value, Verdict, wait_for};
+use super::engine::{Accepted, Effect, Engine, Row, Script, StoreError, Tx, Value, Verdict, wait_for};
 
 /// The name of the database in its directory.
 pub const FILE: &str = "kilonova.db";
@@ -28,15 +28,15 @@ const WAITING_MAX: usize = 8192;
 const STATEMENTS_KEPT: usize = 256;
 /// Connections kept for readers; more are opened when needed and closed after use.
 const READERS_KEPT: usize = 64;
-/// How long a connection waits for another process that holds the database.
-const LOCK_WAIT: Duration = Duration::from_secs(5);
+/// How long a connection waits for another process that holds the database. Everybody waits with it, so it is short.
+const LOCK_WAIT: Duration = Duration::from_secs(2);
 
 type Listener = Box<dyn Fn(Effect) + Send + Sync>;
 
 /// A database file with its writer thread.
 pub struct Sqlite {
     path: PathBuf,
-    queue: Mutex<Option<SyncSender<Box<dyn Script>>>>,
+    queue: Mutex<Option<SyncSender<Accepted>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
     readers: Mutex<Vec<Connection>>,
     listener: Arc<OnceLock<Listener>>,
@@ -96,11 +96,11 @@ impl Engine for Sqlite {
         let Some(queue) = queue else {
             return script.finish(Err(StoreError::Unavailable("the server is shutting down".into())));
         };
-        match queue.try_send(script) {
+        match queue.try_send(Accepted::now(script)) {
             Ok(()) => {}
-            Err(TrySendError::Full(script)) => script.finish(Err(StoreError::Overloaded)),
-            Err(TrySendError::Disconnected(script)) => {
-                script.finish(Err(StoreError::Unavailable("the writer has stopped".into())));
+            Err(TrySendError::Full(accepted)) => accepted.refuse(StoreError::Overloaded),
+            Err(TrySendError::Disconnected(accepted)) => {
+                accepted.refuse(StoreError::Unavailable("the writer has stopped".into()));
             }
         }
     }
@@ -152,51 +152,77 @@ fn read_once(connection: &Connection, script: &mut dyn Script) -> Result<(), Sto
     outcome.map(|_| ()).map_err(|_| StoreError::Defect("a script panicked".into()))
 }
 
-fn write_batches(
-    connection: &Connection,
-    log: LogKeeper,
-    waiting: &Receiver<Box<dyn Script>>,
-    listener: &OnceLock<Listener>,
-) {
+fn write_batches(connection: &Connection, log: LogKeeper, waiting: &Receiver<Accepted>, listener: &OnceLock<Listener>) {
     while let Ok(first) = waiting.recv() {
-        let mut batch = vec![first];
-        while batch.len() < BATCH_MAX {
-            match waiting.try_recv() {
-                Ok(script) => batch.push(script),
-                Err(_) => break,
-            }
+        let now = Instant::now();
+        let mut batch: Vec<_> = first.in_time(now).into_iter().collect();
+        while batch.len() < BATCH_MAX
+            && let Ok(accepted) = waiting.try_recv()
+        {
+            batch.extend(accepted.in_time(now));
         }
-        write_batch(connection, batch, listener);
+        if !batch.is_empty() {
+            write_batch(connection, batch, listener);
+        }
         log.look_after(connection);
     }
+}
+
+/// Why a batch was not kept.
+#[derive(Clone)]
+enum Failure {
+    /// One of its scripts met a damaged page: the others do better without it.
+    Spoilt(StoreError),
+    /// It could not begin, write or commit.
+    Whole(StoreError),
 }
 
 /// One commit for many scripts. A script that fails undoes its own changes only; a commit that fails keeps nothing of anybody.
 fn write_batch(connection: &Connection, mut batch: Vec<Box<dyn Script>>, listener: &OnceLock<Listener>) {
     let mut effects = Vec::new();
-    let mut defects = vec![false; batch.len()];
-    let outcome = run_plain(connection, "BEGIN IMMEDIATE").and_then(|()| {
-        for (script, defect) in batch.iter_mut().zip(&mut defects) {
-            *defect = run_in_savepoint(connection, script.as_mut(), &mut effects)?;
-        }
-        run_plain(connection, "COMMIT")
-    });
+    let outcome = commit_batch(connection, &mut batch, &mut effects);
     if outcome.is_err() && !connection.is_autocommit() {
         // where even this fails the connection is of no use, and the next BEGIN says so
         let _ = run_plain(connection, "ROLLBACK");
     }
-    if outcome.is_ok()
-        && let Some(listener) = listener.get()
-    {
-        effects.dedup();
-        effects.into_iter().for_each(listener);
+    match outcome {
+        Err(Failure::Spoilt(_)) if batch.len() > 1 => {
+            let rest = batch.split_off(batch.len() / 2);
+            write_batch(connection, batch, listener);
+            write_batch(connection, rest, listener);
+        }
+        Err(Failure::Spoilt(error) | Failure::Whole(error)) => {
+            batch.into_iter().for_each(|script| script.finish(Err(error.clone())));
+        }
+        Ok(panicked) => {
+            if let Some(listener) = listener.get() {
+                effects.dedup();
+                effects.into_iter().for_each(listener);
+            }
+            for (script, panicked) in batch.into_iter().zip(panicked) {
+                script.finish(if panicked { Err(StoreError::Defect("a script panicked".into())) } else { Ok(()) });
+            }
+        }
     }
-    for (script, panicked) in batch.into_iter().zip(defects) {
-        script.finish(match outcome {
-            Ok(()) if panicked => Err(StoreError::Defect("a script panicked".into())),
-            _ => outcome.clone(),
-        });
+}
+
+/// Says of each script whether it panicked.
+fn commit_batch(
+    connection: &Connection,
+    batch: &mut [Box<dyn Script>],
+    effects: &mut Vec<Effect>,
+) -> Result<Vec<bool>, Failure> {
+    run_plain(connection, "BEGIN IMMEDIATE").map_err(Failure::Whole)?;
+    let mut panicked = Vec::with_capacity(batch.len());
+    for script in batch {
+        let ran = run_in_savepoint(connection, script.as_mut(), effects);
+        panicked.push(ran.map_err(|error| match error {
+            StoreError::Damaged(_) => Failure::Spoilt(error),
+            _ => Failure::Whole(error),
+        })?);
     }
+    run_plain(connection, "COMMIT").map_err(Failure::Whole)?;
+    Ok(panicked)
 }
 
 /// Runs one script; says whether it panicked.

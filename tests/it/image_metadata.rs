@@ -201,7 +201,7 @@ async fn a_store_error_is_not_a_sentence() -> Result<(), StoreError> {
     image(&house, Visibility::Private).await;
     let script = |tx: &mut dyn Tx| tx.execute("UPDATE images SET properties = 'broken'", &[]);
     house.cloud.store.write(script).await?;
-    let answer = member.get(&path("")).await.is(500);
+    let answer = member.get(&path("")).await.is(503);
     assert!(!answer.text().contains("broken"));
     Ok(())
 }

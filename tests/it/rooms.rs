@@ -22,6 +22,7 @@ mod image_sharing;
 mod images;
 mod key_pairs;
 mod limits;
+mod linear;
 mod network;
 mod order;
 mod pages;

@@ -1,11 +1,16 @@
 //! Many clients at once, and what must survive them.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 
+use kilonova::model::image::Visibility;
 use kilonova::store::{Store, StoreError, Tx};
 
 use crate::engine;
-use crate::house::{House, id_of};
+use crate::house::{Client, House, id_of};
+use crate::linear::{Did, Event, is_linearizable};
 use crate::stage::{self, Actor};
 
 const SERVER: &str = "6f9c6b2e-0000-4000-8000-000000000001";
@@ -49,6 +54,121 @@ async fn the_quota_holds_however_many_clients_there_are() {
         }
     }
     assert_eq!(kept, 5);
+}
+
+/// How many changes each client of the mixed storm makes.
+const CHANGES: usize = 40;
+const IMAGE: &str = "6f9c6b2e-0000-4000-8000-0000000000aa";
+
+/// What a client does to keys of its own, in turn, and what must be there of them in the end.
+async fn mixed_changes(member: Client, path: String, number: usize) -> BTreeMap<String, String> {
+    let mut kept = BTreeMap::new();
+    for turn in 0..CHANGES {
+        let (key, value) = (format!("c{number}-{}", turn % 3), format!("v{turn}"));
+        match turn % 4 {
+            0 => {
+                member.post(&path, &format!(r#"{{"metadata": {{"{key}": "{value}"}}}}"#)).await.is(200);
+            }
+            3 if kept.contains_key(&key) => {
+                member.delete(&format!("{path}/{key}")).await.is(204);
+                kept.remove(&key);
+                continue;
+            }
+            _ => {
+                member.put(&format!("{path}/{key}"), &format!(r#"{{"meta": {{"{key}": "{value}"}}}}"#)).await.is(200);
+            }
+        }
+        kept.insert(key, value);
+    }
+    kept
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn every_way_to_write_at_once_leaves_what_each_client_wrote() {
+    let house = House::new().await;
+    Actor { items: "{}".into(), ..Actor::new(SERVER) }.enters(&house).await;
+    stage::image(&house, IMAGE, "blue", Visibility::Private, &[]).await;
+    let member = house.person("member", "blue").await;
+    for path in [format!("/v2.1/servers/{SERVER}/metadata"), format!("/v2.1/images/{IMAGE}/metadata")] {
+        let clients = (0..CLIENTS).map(|number| tokio::spawn(mixed_changes(member.clone(), path.clone(), number)));
+        let clients: Vec<_> = clients.collect();
+        let mut wanted = BTreeMap::new();
+        for client in clients {
+            wanted.extend(client.await.expect("a client is answered as it must be"));
+        }
+        let reply = member.get(&path).await.is(200);
+        let there = reply.at("metadata");
+        let there = there.as_object().expect("a map").iter();
+        let there: BTreeMap<String, String> =
+            there.map(|(key, value)| (key.to_string(), value.as_str().expect("text").to_owned())).collect();
+        assert_eq!(there, wanted);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn eight_writers_never_get_a_server_over_its_limit() {
+    let house = House::new().await;
+    let member = house.person("member", "blue").await;
+    stage::limit(&house, "blue", "", "metadata_items", 8).await;
+    for number in 0..300 {
+        let id: &'static str = format!("6f9c6b2e-0000-4000-8000-{number:012x}").leak();
+        Actor::new(id).with_items(7).enters(&house).await;
+        let path = format!("/v2.1/servers/{id}/metadata");
+        let writer = |key: usize| {
+            let (member, path) = (member.clone(), path.clone());
+            tokio::spawn(async move {
+                member.put(&format!("{path}/w{key}"), &format!(r#"{{"meta": {{"w{key}": "v"}}}}"#)).await.status
+            })
+        };
+        let writers: Vec<_> = (0..8).map(writer).collect();
+        let mut accepted = 0;
+        for writer in writers {
+            accepted += usize::from(writer.await.expect("a writer gets an answer") == 200);
+        }
+        let there = member.get(&path).await.at("metadata").as_object().map_or(0, kilonova::json::Object::len);
+        assert_eq!((accepted, there), (1, 8), "server {number}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_history_of_one_key_is_linearizable() {
+    let house = House::new().await;
+    Actor { items: r#"{"k": "0"}"#.into(), ..Actor::new(SERVER) }.enters(&house).await;
+    let member = house.person("member", "blue").await;
+    let clock = Arc::new(AtomicU64::new(1));
+    let client = |number: u64| {
+        let (member, clock, path) = (member.clone(), clock.clone(), format!("/v2.1/servers/{SERVER}/metadata"));
+        tokio::spawn(async move {
+            let mut events = Vec::new();
+            for turn in 0..12 {
+                let value = number * 100 + turn + 1;
+                let called = clock.fetch_add(1, Ordering::SeqCst);
+                let did = match (turn + number) % 3 {
+                    0 => {
+                        member.put(&path, &format!(r#"{{"metadata": {{"k": "{value}"}}}}"#)).await.is(200);
+                        Did::Write(value)
+                    }
+                    1 => {
+                        member.put(&format!("{path}/k"), &format!(r#"{{"meta": {{"k": "{value}"}}}}"#)).await.is(200);
+                        Did::Write(value)
+                    }
+                    _ => {
+                        let read = member.get(&format!("{path}/k")).await.is(200).text_at("meta.k");
+                        Did::Read(read.parse().expect("a number was written"))
+                    }
+                };
+                let answered = clock.fetch_add(1, Ordering::SeqCst);
+                events.push(Event { called, answered, did });
+            }
+            events
+        })
+    };
+    let clients: Vec<_> = (0..8).map(client).collect();
+    let mut history = Vec::new();
+    for client in clients {
+        history.extend(client.await.expect("a client is answered"));
+    }
+    assert!(is_linearizable(&history), "{history:?}");
 }
 
 #[tokio::test]

@@ -1,19 +1,33 @@
-//! A connection with its prepared statements, and what its errors mean for a transaction.
+//! A connection with its prepared statements, the time its statements may take, and what its errors mean for a transaction.
+//!
+//! The server has limits of its own (`SETTINGS`), but a server that is stopped, or a network that is cut, keeps no limits: so everything
+//! that waits here has a deadline of ours as well, after which the connection is given up.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use bytes::BytesMut;
-use postgres::error::SqlState;
-use postgres::types::{IsNull, ToSql, Type, to_sql_checked};
-use postgres::{Client, Config, NoTls, Row, Statement};
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
+use tokio_postgres::{AsyncMessage, Client, NoTls, Row, Statement};
 
+use super::hosts::Hosts;
 use crate::store::engine::{StoreError, Value};
 
 /// Statements a connection keeps prepared; beyond it all are prepared anew.
 const STATEMENTS_KEPT: usize = 512;
-/// What every connection promises: bounded statements, durable commits.
-const SETTINGS: &str =
-    "SET statement_timeout = '5s'; SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '30s'";
+/// How long a host may take from the first packet to its greeting.
+const HELLO: Duration = Duration::from_secs(2);
+/// How long any answer may take; a little longer than the server's own limit, which keeps the connection.
+const ANSWER: Duration = Duration::from_secs(5);
+/// What every connection promises: bounded statements, and no time spent on compiling small ones.
+const SETTINGS: &str = "SET statement_timeout = '4s'; SET lock_timeout = '4s'; SET jit = off; \
+                        SET idle_in_transaction_session_timeout = '30s'";
+/// Where a transaction leaves its mark, so that its outcome can be found out by somebody else: one row per connection that writes.
+pub const MARKS: &str = "CREATE TABLE IF NOT EXISTS commit_marks (connection TEXT PRIMARY KEY, number BIGINT NOT NULL, \
+                         seen TIMESTAMPTZ NOT NULL DEFAULT now())";
 
 /// Why a transaction cannot go on.
 #[derive(Debug, Clone)]
@@ -26,11 +40,18 @@ pub enum Lost {
     Connection(String),
     /// The connection is gone, and a commit was under way.
     Commit {
-        /// The transaction's id on the server.
-        transaction: String,
+        /// What it would have left.
+        mark: Mark,
         /// What was heard last.
         text: String,
     },
+}
+
+/// What a transaction leaves behind if, and only if, it is committed.
+#[derive(Debug, Clone)]
+pub struct Mark {
+    connection: String,
+    number: i64,
 }
 
 impl Lost {
@@ -44,34 +65,93 @@ impl Lost {
     }
 }
 
-/// A connection to a server that takes writes.
+/// A connection to a server that takes writes. It lives on a small runtime of its own, which turns only while somebody waits.
 pub struct Connection {
     client: Client,
+    news: UnboundedReceiver<()>,
     statements: HashMap<String, Statement>,
+    mark: Option<Mark>,
+    answer_time: Duration,
+    // dropped last: the client's farewell needs it
+    runtime: Runtime,
 }
 
 impl Connection {
-    /// Connects.
+    /// Connects to the first host that takes writes.
     ///
     /// # Errors
     /// `Unavailable` where no host answers.
-    pub fn open(config: &Config) -> Result<Connection, StoreError> {
-        let unavailable = |error: postgres::Error| StoreError::Unavailable(text(&error));
-        let mut client = config.connect(NoTls).map_err(unavailable)?;
-        client.batch_execute(SETTINGS).map_err(unavailable)?;
-        Ok(Connection { client, statements: HashMap::new() })
+    pub fn open(hosts: &Hosts) -> Result<Connection, StoreError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        let mut trouble = StoreError::Unavailable("the database URL names no host".into());
+        for config in hosts.each() {
+            let hello = async {
+                let (client, mut connection) = config.connect(NoTls).await?;
+                let (tell, news) = unbounded_channel();
+                tokio::spawn(async move {
+                    // its end is seen by whoever waits for the client
+                    while let Some(Ok(message)) = std::future::poll_fn(|context| connection.poll_message(context)).await
+                    {
+                        if matches!(message, AsyncMessage::Notification(_)) {
+                            let _ = tell.send(());
+                        }
+                    }
+                });
+                client.batch_execute(SETTINGS).await?;
+                Ok::<_, tokio_postgres::Error>((client, news))
+            };
+            match runtime.block_on(async { tokio::time::timeout(HELLO, hello).await }) {
+                Ok(Ok((client, news))) => {
+                    let statements = HashMap::new();
+                    return Ok(Connection { client, news, statements, mark: None, answer_time: ANSWER, runtime });
+                }
+                Ok(Err(error)) => trouble = StoreError::Unavailable(text(&error)),
+                Err(_) => trouble = StoreError::Unavailable("a host does not answer".into()),
+            }
+        }
+        Err(trouble)
+    }
+
+    /// Connects for writing: gives the connection its row among the marks, and takes away those of long ago.
+    ///
+    /// # Errors
+    /// `Unavailable` where no host answers.
+    pub fn open_for_writing(hosts: &Hosts) -> Result<Connection, StoreError> {
+        let mut connection = Connection::open(hosts)?;
+        let lost = |lost: Lost| lost.as_error();
+        // a sequential scan of a small table would lock all of it against every other serializable transaction
+        connection.plain("SET enable_seqscan = off").map_err(lost)?;
+        connection.plain("DELETE FROM commit_marks WHERE seen < now() - INTERVAL '2 days'").map_err(lost)?;
+        let sql = "INSERT INTO commit_marks (connection, number) VALUES (CAST(gen_random_uuid() AS TEXT), 0) RETURNING connection";
+        let rows = connection.query(sql, &[]).map_err(lost)?;
+        let name = rows.first().map(|row| row.get(0)).ok_or(StoreError::Defect("no mark was made".into()))?;
+        connection.mark = Some(Mark { connection: name, number: 0 });
+        Ok(connection)
+    }
+
+    /// Lets everything take as long as it takes: for those who wait for other processes.
+    pub fn be_patient(&mut self) -> Result<(), Lost> {
+        self.answer_time = Duration::from_secs(3600);
+        self.plain("SET statement_timeout = 0; SET lock_timeout = 0")
     }
 
     /// Waits for a notification on a channel that was listened to; false where none came in time.
-    pub fn wait_for_news(&mut self, patience: std::time::Duration) -> Result<bool, Lost> {
-        let mut notifications = self.client.notifications();
-        let next = fallible_iterator::FallibleIterator::next(&mut notifications.timeout_iter(patience));
-        next.map(|notification| notification.is_some()).map_err(|error| meaning(&error))
+    ///
+    /// # Errors
+    /// Where the connection is gone.
+    pub fn wait_for_news(&mut self, patience: Duration) -> Result<bool, Lost> {
+        let Connection { runtime, news, .. } = self;
+        match runtime.block_on(async { tokio::time::timeout(patience, news.recv()).await }) {
+            Ok(Some(())) => Ok(true),
+            Ok(None) => Err(Lost::Connection("the connection is gone".into())),
+            Err(_) => Ok(false),
+        }
     }
 
     /// Runs a statement of ours that has neither parameters nor rows.
     pub fn plain(&mut self, sql: &str) -> Result<(), Lost> {
-        self.client.batch_execute(sql).map_err(|error| meaning(&error))
+        in_time(&self.runtime, self.answer_time, self.client.batch_execute(sql))
     }
 
     /// Runs a statement and gives its rows.
@@ -79,7 +159,7 @@ impl Connection {
         let statement = self.prepared(sql)?;
         let parameters: Vec<&(dyn ToSql + Sync)> =
             parameters.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
-        self.client.query(&statement, &parameters).map_err(|error| meaning(&error))
+        in_time(&self.runtime, self.answer_time, self.client.query(&statement, &parameters))
     }
 
     /// Runs a statement and says how many rows it changed.
@@ -87,14 +167,14 @@ impl Connection {
         let statement = self.prepared(sql)?;
         let parameters: Vec<&(dyn ToSql + Sync)> =
             parameters.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
-        self.client.execute(&statement, &parameters).map_err(|error| meaning(&error))
+        in_time(&self.runtime, self.answer_time, self.client.execute(&statement, &parameters))
     }
 
     fn prepared(&mut self, sql: &str) -> Result<Statement, Lost> {
         if let Some(statement) = self.statements.get(sql) {
             return Ok(statement.clone());
         }
-        let statement = self.client.prepare(sql).map_err(|error| meaning(&error))?;
+        let statement = in_time(&self.runtime, self.answer_time, self.client.prepare(sql))?;
         if self.statements.len() >= STATEMENTS_KEPT {
             self.statements.clear();
         }
@@ -102,26 +182,40 @@ impl Connection {
         Ok(statement)
     }
 
-    /// Commits; where the connection breaks meanwhile, says which transaction it was.
-    pub fn commit(&mut self) -> Result<(), Lost> {
-        let rows = self.query("SELECT CAST(pg_current_xact_id_if_assigned() AS TEXT)", &[])?;
-        let transaction: Option<String> = rows.first().and_then(|row| row.get(0));
-        self.plain("COMMIT").map_err(|lost| match (lost, transaction) {
-            (Lost::Connection(text), Some(transaction)) => Lost::Commit { transaction, text },
-            (lost, _) => lost,
+    /// Commits changes. They leave a mark in the same transaction; where the connection breaks meanwhile, the error says which.
+    ///
+    /// Why not the transaction's id: a transaction that was never replicated, or never flushed, has its id given to another one after a
+    /// failover or a crash, whose outcome would then be taken for its own.
+    pub fn commit_marked(&mut self) -> Result<(), Lost> {
+        let Some(Mark { connection, number }) = self.mark.clone() else {
+            return Err(Lost::Refused(StoreError::Defect("a connection that only reads commits".into())));
+        };
+        let mark = Mark { connection, number: number + 1 };
+        let sql = "UPDATE commit_marks SET number = $1, seen = now() WHERE connection = $2";
+        if self.execute(sql, &[mark.number.into(), mark.connection.as_str().into()])? != 1 {
+            return Err(Lost::Connection("the connection's mark is gone".into()));
+        }
+        self.mark = Some(mark.clone());
+        self.plain("COMMIT").map_err(|lost| match lost {
+            Lost::Connection(text) => Lost::Commit { mark, text },
+            lost => lost,
         })
     }
 
-    /// What became of a transaction of a connection that broke; `None` where the server cannot tell (yet).
-    pub fn was_committed(&mut self, transaction: &str) -> Result<Option<bool>, StoreError> {
-        let sql = "SELECT pg_xact_status(CAST(CAST($1 AS TEXT) AS xid8))";
-        let rows = self.query(sql, &[transaction.into()]).map_err(|lost| lost.as_error())?;
-        let status: Option<String> = rows.first().and_then(|row| row.get(0));
-        Ok(match status.as_deref() {
-            Some("committed") => Some(true),
-            Some("aborted") => Some(false),
-            _ => None,
-        })
+    /// What became of a transaction of a connection that broke; `None` where it is still under way somewhere.
+    ///
+    /// The row is written and not only read: so this waits for a transaction that still holds it, and comes back only when everything
+    /// before it is as durable as any commit (on the standbys, too).
+    pub fn was_committed(&mut self, mark: &Mark) -> Result<Option<bool>, StoreError> {
+        let sql = "UPDATE commit_marks SET seen = now() WHERE connection = $1 RETURNING number";
+        match self.query(sql, &[mark.connection.as_str().into()]) {
+            Ok(rows) => {
+                let number: Option<i64> = rows.first().map(|row| row.get(0));
+                Ok(Some(number == Some(mark.number)))
+            }
+            Err(Lost::Conflict(_)) => Ok(None),
+            Err(lost) => Err(lost.as_error()),
+        }
     }
 
     /// Ends whatever transaction there is.
@@ -130,8 +224,20 @@ impl Connection {
     }
 }
 
+/// Waits for an answer, but not for ever.
+fn in_time<T>(
+    runtime: &Runtime,
+    time: Duration,
+    answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<T, Lost> {
+    match runtime.block_on(async { tokio::time::timeout(time, answer).await }) {
+        Ok(answer) => answer.map_err(|error| meaning(&error)),
+        Err(_) => Err(Lost::Connection("the server does not answer".into())),
+    }
+}
+
 /// What an error means. Classes of SQLSTATE: PostgreSQL's documentation, appendix A.
-fn meaning(error: &postgres::Error) -> Lost {
+fn meaning(error: &tokio_postgres::Error) -> Lost {
     let text = text(error);
     let Some(state) = error.code() else { return Lost::Connection(text) };
     if [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED, SqlState::LOCK_NOT_AVAILABLE]
@@ -154,7 +260,7 @@ fn meaning(error: &postgres::Error) -> Lost {
     }
 }
 
-fn text(error: &postgres::Error) -> String {
+fn text(error: &tokio_postgres::Error) -> String {
     match error.as_db_error() {
         Some(inner) => format!("{} ({})", inner.message(), inner.code().code()),
         None => error.to_string(),

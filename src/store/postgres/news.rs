@@ -5,9 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use postgres::Config;
-
 use super::connection::{Connection, Lost};
+use super::hosts::Hosts;
 use super::{Listener, spawn};
 use crate::store::engine::{Effect, StoreError};
 
@@ -15,6 +14,8 @@ use crate::store::engine::{Effect, StoreError};
 pub const CHANNEL: &str = "kilonova_identity";
 /// How often a thread that waits looks whether it is still wanted.
 const LOOK: Duration = Duration::from_millis(200);
+/// After how many looks without news the server is asked whether it is still there: a cut network says nothing, for ever.
+const LOOKS_PER_QUESTION: u32 = 5;
 /// How long something remembered may outlive a change while nothing can be heard.
 const DEAF: Duration = Duration::from_millis(100);
 
@@ -29,7 +30,7 @@ impl Listening {
 }
 
 /// Starts to listen.
-pub fn listen(config: Config, listener: Arc<OnceLock<Listener>>) -> Result<Listening, StoreError> {
+pub fn listen(hosts: Hosts, listener: Arc<OnceLock<Listener>>) -> Result<Listening, StoreError> {
     let stopped = Arc::new(AtomicBool::new(false));
     let over = stopped.clone();
     spawn("postgres-news".into(), move || {
@@ -39,7 +40,7 @@ pub fn listen(config: Config, listener: Arc<OnceLock<Listener>>) -> Result<Liste
             }
         };
         while !over.load(Ordering::Relaxed) {
-            let heard = Connection::open(&config).map(|connection| hear(connection, &over, &tell));
+            let heard = Connection::open(&hosts).map(|connection| hear(connection, &over, &tell));
             if heard.is_err() || !over.load(Ordering::Relaxed) {
                 tell();
                 std::thread::sleep(DEAF);
@@ -54,9 +55,15 @@ fn hear(mut connection: Connection, over: &AtomicBool, tell: &dyn Fn()) -> Resul
     connection.plain(&format!("LISTEN {CHANNEL}"))?;
     // whatever changed before was not heard
     tell();
+    let mut quiet = 0;
     while !over.load(Ordering::Relaxed) {
         if connection.wait_for_news(LOOK)? {
             tell();
+            continue;
+        }
+        quiet += 1;
+        if quiet % LOOKS_PER_QUESTION == 0 {
+            connection.plain("")?;
         }
     }
     Ok(())

@@ -1,11 +1,11 @@
 //! A row of PostgreSQL's, read as the store wants it.
 
-use postgres::types::{FromSql, Type};
+use tokio_postgres::types::{FromSql, Type};
 
 use crate::store::engine::{Row, StoreError};
 
 /// A row.
-pub struct PostgresRow<'a>(pub &'a postgres::Row);
+pub struct PostgresRow<'a>(pub &'a tokio_postgres::Row);
 
 /// A column of any type, as it came.
 struct Raw<'a> {

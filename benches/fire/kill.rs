@@ -1,0 +1,191 @@
+//! Kills in the middle of load: the server, or the primary of its database. Whatever was acknowledged must be there, nothing half, and what
+//! was under way for servers is finished.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::cloud::{self, Maker};
+use super::cluster::Cluster;
+use super::http::Client;
+use super::process::Process;
+use super::writers::{Counts, Promises, Until, storm};
+
+/// How hard.
+#[derive(Debug, Clone, Copy)]
+pub struct Fire {
+    /// Kills.
+    pub rounds: u64,
+    /// Clients.
+    pub clients: u64,
+    /// Changes between two kills.
+    pub changes: u64,
+    /// Whether servers are made meanwhile. Whoever made them last may have to be waited for: a minute, in the end.
+    pub builds: bool,
+}
+
+/// What is killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Victim {
+    /// The server, on the embedded database.
+    OnSqlite,
+    /// The server, on PostgreSQL.
+    OnPostgres,
+    /// PostgreSQL's primary; its standby takes over.
+    Primary,
+}
+
+/// What rounds of killing came to.
+#[derive(Debug, Default)]
+pub struct Toll {
+    /// Rounds.
+    pub rounds: u64,
+    /// Changes that were acknowledged.
+    pub kept: u64,
+    /// Changes under way when the end came, or answered 503.
+    pub unknown: u64,
+    /// Changes lost, halved, or answered wrongly.
+    pub wrong: u64,
+    /// Requests without an answer for 30 seconds.
+    pub hangs: u64,
+    /// Servers whose building was under way when the end came, and that came up afterwards.
+    pub finished: u64,
+    /// How long starts took after a kill, in milliseconds, sorted.
+    pub starts: Vec<f64>,
+}
+
+/// Kills so many times, each time when so many more changes were kept.
+pub fn kill(directory: &Path, victim: Victim, fire: Fire) -> Toll {
+    let Fire { rounds, clients, changes, builds } = fire;
+    let mut cluster = (victim != Victim::OnSqlite).then(Cluster::start);
+    let mut process = Process::new(directory, cluster.as_ref().map(Cluster::url));
+    process.start().unwrap_or_else(|said| panic!("the server starts: {said}"));
+    let token = process.token("demo");
+    let mut promises = cloud::promises(&process, &token, clients);
+    let counts = Arc::new(Counts::default());
+    let mut toll = Toll { rounds, ..Toll::default() };
+    let mut built = Vec::new();
+    for round in 0..rounds {
+        if let Some(cluster) = cluster.as_mut().filter(|_| victim == Victim::Primary) {
+            cluster.add_standby();
+        }
+        let building = AtomicBool::new(builds);
+        let until = Arc::new(Until { kept: u64::MAX, over: Arc::default(), goes_on: victim == Victim::Primary });
+        let before = counts.of(&counts.kept);
+        let clients = storm(promises, &[process.address], &token, &counts, &until);
+        let (address, name) = (process.address, format!("round{round:06}"));
+        let mut accepted = Vec::new();
+        std::thread::scope(|scope| {
+            let builder = scope.spawn(|| build(Client::new(address, &token), &name, &building));
+            // another moment of the work every time
+            await_kept(&counts, before + changes + round % 17);
+            match (&mut cluster, victim) {
+                (Some(cluster), Victim::Primary) => cluster.fail_over(),
+                _ => process.kill(),
+            }
+            if victim == Victim::Primary {
+                await_kept(&counts, counts.of(&counts.kept) + clients.len() as u64);
+            }
+            building.store(false, Ordering::SeqCst);
+            until.over.store(true, Ordering::SeqCst);
+            accepted = builder.join().expect("the builder does not panic");
+        });
+        promises = clients.into_iter().map(|client| client.join().expect("a client does not panic")).collect();
+        if victim != Victim::Primary {
+            if let Some(cluster) = &cluster {
+                cluster.settle();
+            }
+            match process.start() {
+                Ok(took) => toll.starts.push(took.as_secs_f64() * 1000.0),
+                Err(said) => panic!("the server starts again: {said}"),
+            }
+        }
+        check(&process, &token, &mut promises, &counts);
+        built.push((name, accepted));
+        eprint!(".");
+    }
+    // at the end, because a task whose begin was not acknowledged waits for its lease to run out: a minute
+    for (name, accepted) in built {
+        toll.finished += finished(&process, &token, &name, &accepted, &counts);
+    }
+    let tasks_left = tasks_left(&process, cluster.as_ref());
+    if tasks_left != 0 {
+        counts.wrong(&format!("{tasks_left} tasks are left"));
+    }
+    toll.starts.sort_by(f64::total_cmp);
+    toll.kept = counts.of(&counts.kept);
+    toll.unknown = counts.of(&counts.unknown) + counts.of(&counts.refused);
+    toll.wrong = counts.of(&counts.wrong);
+    toll.hangs = counts.of(&counts.hangs);
+    toll
+}
+
+fn await_kept(counts: &Counts, wanted: u64) {
+    let begun = std::time::Instant::now();
+    while counts.of(&counts.kept) < wanted {
+        if begun.elapsed() > Duration::from_secs(60) {
+            counts.wrong("nothing was kept for a minute");
+            return;
+        }
+        std::thread::sleep(Duration::from_micros(200));
+    }
+}
+
+/// Compares everything with what was promised.
+pub fn check(process: &Process, token: &str, promises: &mut [Promises], counts: &Arc<Counts>) {
+    let mut client = Client::new(process.address, token);
+    for promises in promises {
+        promises.check(&mut client, counts);
+    }
+}
+
+/// Makes servers until told to stop or nobody answers; gives those that were accepted.
+fn build(mut client: Client, name: &str, building: &AtomicBool) -> Vec<String> {
+    let maker = Maker::new(&mut client);
+    let mut accepted = Vec::new();
+    while building.load(Ordering::SeqCst) && accepted.len() < 20 {
+        match maker.server(&mut client, name) {
+            Some(id) => accepted.push(id),
+            None => std::thread::yield_now(),
+        }
+        std::thread::sleep(Duration::from_millis(3));
+    }
+    accepted
+}
+
+/// How many tasks nobody has finished.
+fn tasks_left(process: &Process, cluster: Option<&Cluster>) -> i64 {
+    let sql = "SELECT count(*) FROM tasks WHERE kind = 'create'";
+    match cluster {
+        Some(cluster) => cluster.sql(sql).trim().parse().expect("a number"),
+        None => {
+            let database = rusqlite::Connection::open(process.data().join("kilonova.db")).expect("the database");
+            database.query_row(sql, [], |row| row.get(0)).expect("a number")
+        }
+    }
+}
+
+/// Waits for the servers of a round, checks that all accepted ones are there, and takes them away; says how many there were.
+fn finished(process: &Process, token: &str, name: &str, accepted: &[String], counts: &Counts) -> u64 {
+    let mut client = Client::new(process.address, token);
+    let list = client.ask("GET", &format!("/v2.1/servers?name={name}"), "").json();
+    let there: Vec<String> = list
+        .as_ref()
+        .and_then(|json| json.get("servers")?.as_array())
+        .map(|servers| servers.iter().filter_map(|server| Some(server.get("id")?.as_str()?.to_owned())).collect())
+        .unwrap_or_default();
+    for id in accepted.iter().filter(|id| !there.contains(id)) {
+        counts.wrong(&format!("the accepted server {id} is not there"));
+    }
+    for id in &there {
+        if !cloud::comes_up(&mut client, id) {
+            counts.wrong(&format!("the server {id} does not come up"));
+        }
+        let status = client.ask("DELETE", &format!("/v2.1/servers/{id}"), "").status();
+        if status != 204 {
+            counts.wrong(&format!("DELETE of the server {id}: {status}"));
+        }
+    }
+    there.len() as u64
+}

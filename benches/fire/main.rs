@@ -1,0 +1,96 @@
+//! What the server survives: real processes, real sockets, SIGKILL, and a log of everything that was acknowledged.
+//!
+//!     cargo bench --bench fire -- lost-updates --writes 1000000 --engine postgres --processes 2
+//!     cargo bench --bench fire -- kill --rounds 200 --engine sqlite|postgres|primary
+//!     cargo bench --bench fire -- trouble
+//!
+//! It ends with an error where anything was lost, halved, answered wrongly, or not answered at all. `tests/fire.rs` does short ones of
+//! the same.
+
+mod cloud;
+mod cluster;
+mod http;
+mod kill;
+mod lost;
+mod process;
+mod trouble;
+mod writers;
+
+use kill::{Fire, Toll, Victim};
+use trouble::Came;
+
+/// The number after a flag.
+fn number(arguments: &[String], flag: &str, default: u64) -> u64 {
+    word(arguments, flag).map_or(default, |text| text.parse().expect("a number"))
+}
+
+fn word(arguments: &[String], flag: &str) -> Option<String> {
+    let at = arguments.iter().position(|argument| argument == flag)?;
+    arguments.get(at + 1).cloned()
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let engine = word(&arguments, "--engine").unwrap_or("sqlite".into());
+    let directory = tempfile::tempdir().expect("a directory");
+    let clients = number(&arguments, "--clients", 64);
+    let wrong = match arguments.first().map(String::as_str) {
+        Some("lost-updates") => {
+            let writes = number(&arguments, "--writes", 10_000);
+            let lost = lost::updates(directory.path(), &engine, number(&arguments, "--processes", 1), clients, writes);
+            println!("{lost}");
+            lost.wrong
+        }
+        Some("kill") => {
+            let victim = match engine.as_str() {
+                "sqlite" => Victim::OnSqlite,
+                "postgres" => Victim::OnPostgres,
+                _ => Victim::Primary,
+            };
+            let fire = Fire {
+                rounds: number(&arguments, "--rounds", 20),
+                clients: number(&arguments, "--clients", 16),
+                changes: number(&arguments, "--changes", 200),
+                builds: true,
+            };
+            let toll = kill::kill(directory.path(), victim, fire);
+            print_toll(victim, &toll);
+            toll.wrong + toll.hangs
+        }
+        Some("trouble") => {
+            let place = |name: &str| directory.path().join(name);
+            let came = [
+                Some(trouble::locked(&place("locked"))),
+                trouble::full(&place("full")),
+                Some(trouble::damaged(&place("damaged"))),
+                Some(trouble::stopped(&place("stopped"))),
+                Some(trouble::frozen(&place("frozen"))),
+            ];
+            came.iter().flatten().map(print_trouble).sum()
+        }
+        // cargo bench without a word, and cargo test --benches
+        _ => {
+            println!("usage: cargo bench --bench fire -- lost-updates|kill|trouble …");
+            0
+        }
+    };
+    if wrong > 0 {
+        std::process::exit(1);
+    }
+}
+
+fn print_trouble(came: &Came) -> u64 {
+    println!("{}: longest answer {:.1} s", came.trouble, came.longest);
+    came.wrong.iter().take(5).for_each(|wrong| println!("  WRONG: {wrong}"));
+    came.wrong.len() as u64
+}
+
+fn print_toll(victim: Victim, toll: &Toll) {
+    println!("\n{victim:?}: {} kills", toll.rounds);
+    println!("  acknowledged changes: {}, lost or halved: {}, hangs: {}", toll.kept, toll.wrong, toll.hangs);
+    println!("  changes of unknown outcome, found to be whole or absent: {}", toll.unknown);
+    println!("  servers that were built around the kills: {}", toll.finished);
+    if let (Some(worst), Some(median)) = (toll.starts.last(), toll.starts.get(toll.starts.len() / 2)) {
+        println!("  start-up after a kill: median {median:.1} ms, worst {worst:.1} ms");
+    }
+}

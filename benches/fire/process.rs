@@ -1,0 +1,104 @@
+//! The server as a process: started, killed without warning, started again.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::http;
+
+/// A server of one directory.
+pub struct Process {
+    directory: PathBuf,
+    database: Option<String>,
+    child: Option<Child>,
+    /// Where it listens now.
+    pub address: SocketAddr,
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+impl Process {
+    /// Not started yet. `database` is a URL, or nothing for the embedded one.
+    pub fn new(directory: &Path, database: Option<String>) -> Process {
+        fs::create_dir_all(directory).expect("a directory can be made");
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        Process { directory: directory.to_owned(), database, child: None, address }
+    }
+
+    /// Another of the same cloud: it has the keys of the first.
+    pub fn beside(&self, directory: &Path) -> Process {
+        let other = Process::new(directory, self.database.clone());
+        let keys = other.data().join("token-keys");
+        fs::create_dir_all(&keys).expect("a directory can be made");
+        fs::set_permissions(&keys, std::os::unix::fs::PermissionsExt::from_mode(0o700)).expect("it is ours");
+        for key in fs::read_dir(self.data().join("token-keys")).expect("the first has keys").flatten() {
+            fs::copy(key.path(), keys.join(key.file_name())).expect("a key can be copied");
+        }
+        other
+    }
+
+    /// Where it keeps its things.
+    pub fn data(&self) -> PathBuf {
+        self.directory.join("data")
+    }
+
+    /// Starts it; says how long it took until it was ready, or what it said instead.
+    pub fn start(&mut self) -> Result<Duration, String> {
+        self.kill();
+        let log = self.directory.join("log");
+        let errors = File::options().create(true).append(true).open(&log).expect("a log");
+        // another build of it may be put to the same tests
+        let binary = std::env::var("FIRE_BINARY").unwrap_or(env!("CARGO_BIN_EXE_kilonova").into());
+        let mut command = Command::new(binary);
+        command.args(["serve", "--listen", "127.0.0.1:0", "--log-level", "warn", "--data-dir"]).arg(self.data());
+        command.args([
+            "--password-hash-rounds",
+            "4",
+            "--quota-instances",
+            "-1",
+            "--quota-cores",
+            "-1",
+            "--quota-ram",
+            "-1",
+        ]);
+        if let Some(url) = &self.database {
+            command.env("KILONOVA_DATABASE", url);
+        }
+        let begun = Instant::now();
+        let child = command.stdout(Stdio::piped()).stderr(errors).spawn().expect("the binary starts");
+        let output = self.child.insert(child).stdout.take();
+        let mut lines = BufReader::new(output.expect("it has a standard output"));
+        let mut line = String::new();
+        lines.read_line(&mut line).map_err(|error| error.to_string())?;
+        let took = begun.elapsed();
+        let Some((_, address)) = line.rsplit_once("http://") else {
+            self.kill();
+            return Err(fs::read_to_string(&log).unwrap_or_default());
+        };
+        self.address = address.trim().parse().map_err(|_| line.clone())?;
+        // whatever else it prints is read, so that it never waits for us
+        std::thread::spawn(move || lines.lines().for_each(drop));
+        Ok(took)
+    }
+
+    /// SIGKILL: no warning, no last words.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// A token of `demo` or `admin`.
+    pub fn token(&self, who: &str) -> String {
+        let clouds = fs::read_to_string(self.data().join("clouds.yaml")).expect("the first start writes clouds.yaml");
+        http::log_in(self.address, &clouds, who).expect("whoever is in clouds.yaml can log in")
+    }
+}

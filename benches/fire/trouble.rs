@@ -1,0 +1,206 @@
+//! The database in trouble: what can be read is read, everything else is 503 with Retry-After, nobody waits for long, and all is well again
+//! without a restart of the server.
+
+use std::fs;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use super::cloud;
+use super::cluster::Cluster;
+use super::http::{Client, Said};
+use super::process::Process;
+
+/// The longest that anybody may wait for an answer while the database is in trouble.
+const ANSWER_MAX: Duration = Duration::from_secs(12);
+
+/// What one trouble came to.
+#[derive(Debug)]
+pub struct Came {
+    /// Which.
+    pub trouble: &'static str,
+    /// What was not as it must be.
+    pub wrong: Vec<String>,
+    /// The longest wait for an answer, in seconds.
+    pub longest: f64,
+}
+
+/// Somebody who watches one server and one image.
+struct Watch {
+    client: Client,
+    server: String,
+    image: String,
+    came: Came,
+}
+
+impl Watch {
+    fn new(process: &Process, trouble: &'static str) -> Watch {
+        let token = process.token("demo");
+        let mut client = Client::new(process.address, &token);
+        let maker = cloud::Maker::new(&mut client);
+        let server = maker.server(&mut client, "watched").expect("a server is accepted");
+        assert!(cloud::comes_up(&mut client, &server), "the watched server comes up");
+        let image = maker.image(&mut client, "watched");
+        let came = Came { trouble, wrong: Vec::new(), longest: 0.0 };
+        let path = |kind: &str, id: &str| format!("/v2.1/{kind}/{id}/metadata");
+        let (server, image) = (path("servers", &server), path("images", &image));
+        Watch { client, server, image, came }
+    }
+
+    fn ask(&mut self, method: &str, path: &str, body: &str) -> Said {
+        let begun = Instant::now();
+        let said = self.client.ask(method, path, body);
+        let took = begun.elapsed();
+        self.came.longest = self.came.longest.max(took.as_secs_f64());
+        if took > ANSWER_MAX {
+            self.came.wrong.push(format!("{method} {path} took {took:?}"));
+        }
+        said
+    }
+
+    fn must(&mut self, when: &str, said: &Said, wanted: u16) {
+        let right = said.status() == wanted && (wanted != 503 || matches!(said, Said::Answer(_, true, _)));
+        if !right {
+            self.came.wrong.push(format!("{when}: {said:?} where {wanted} must be"));
+        }
+    }
+
+    fn get(&mut self, when: &str, wanted: u16) {
+        let path = self.server.clone();
+        let said = self.ask("GET", &path, "");
+        self.must(when, &said, wanted);
+    }
+
+    fn put(&mut self, value: &str) -> Said {
+        let path = format!("{}/k", self.server);
+        self.ask("PUT", &path, &format!(r#"{{"meta": {{"k": "{value}"}}}}"#))
+    }
+
+    /// All is well again, at the latest after a few seconds.
+    fn recovers(mut self) -> Came {
+        let begun = Instant::now();
+        while self.put("after").status() != 200 {
+            if begun.elapsed() > Duration::from_secs(20) {
+                self.came.wrong.push("it is not well again after 20 seconds".into());
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        self.get("afterwards", 200);
+        self.came
+    }
+}
+
+fn started(directory: &Path, database: Option<String>) -> Process {
+    let mut process = Process::new(directory, database);
+    process.start().unwrap_or_else(|said| panic!("the server starts: {said}"));
+    process
+}
+
+/// Another process holds the database file.
+pub fn locked(directory: &Path) -> Came {
+    let process = started(directory, None);
+    let mut watch = Watch::new(&process, "the database file is locked by another");
+    let other = rusqlite::Connection::open(process.data().join("kilonova.db")).expect("the database");
+    other.busy_timeout(Duration::from_secs(10)).expect("a number");
+    other.execute_batch("BEGIN EXCLUSIVE").expect("the file can be locked");
+    watch.get("while it is locked", 200);
+    let said = watch.put("locked");
+    watch.must("while it is locked", &said, 503);
+    other.execute_batch("ROLLBACK").expect("it was begun");
+    watch.recovers()
+}
+
+/// The disk is full; `None` where this machine does not let us mount a small one.
+pub fn full(directory: &Path) -> Option<Came> {
+    let disk = directory.join("disk");
+    fs::create_dir_all(&disk).expect("a directory");
+    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=16m", "none"]).arg(&disk).status();
+    if !mounted.is_ok_and(|status| status.success()) {
+        return None;
+    }
+    let came = on_full_disk(&disk);
+    let _ = Command::new("umount").arg("-l").arg(&disk).status();
+    Some(came)
+}
+
+fn on_full_disk(disk: &Path) -> Came {
+    let process = started(disk, None);
+    let mut watch = Watch::new(&process, "the disk is full");
+    let filler = disk.join("filler");
+    // as much as there is room for
+    let _ = fs::write(&filler, vec![1; 16 << 20]);
+    let refused = (0..20_000).map(|turn| watch.put(&format!("full{turn}"))).find(|said| said.status() != 200);
+    match refused {
+        Some(said) => watch.must("on a full disk", &said, 503),
+        None => watch.came.wrong.push("the disk was never full".into()),
+    }
+    watch.get("on a full disk", 200);
+    fs::remove_file(&filler).expect("it was written");
+    watch.recovers()
+}
+
+/// A page of the table of images is damaged; servers are not touched by that.
+pub fn damaged(directory: &Path) -> Came {
+    let mut process = started(directory, None);
+    let mut watch = Watch::new(&process, "a page of the database is damaged");
+    process.kill();
+    let path = process.data().join("kilonova.db");
+    let database = rusqlite::Connection::open(&path).expect("the database");
+    database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).expect("nobody else has it");
+    let page: u64 = database
+        .query_row("SELECT rootpage FROM sqlite_master WHERE name = 'images'", [], |row| row.get::<_, i64>(0))
+        .map(|page| page as u64)
+        .expect("there are images");
+    drop(database);
+    let file = fs::File::options().read(true).write(true).open(&path).expect("the database");
+    let mut before = vec![0; 4096];
+    file.read_exact_at(&mut before, (page - 1) * 4096).expect("a page");
+    file.write_all_at(&[0xa5; 4096], (page - 1) * 4096).expect("a page");
+    if let Err(said) = process.start() {
+        // what needs the page at a start does not keep the rest from being served
+        watch.came.wrong.push(format!("it does not start: {said}"));
+        return watch.came;
+    }
+    watch.client = Client::new(process.address, &process.token("demo"));
+    let image = watch.image.clone();
+    let said = watch.ask("GET", &image, "");
+    watch.must("on a damaged page", &said, 503);
+    watch.get("beside a damaged page", 200);
+    let said = watch.put("beside");
+    watch.must("beside a damaged page", &said, 200);
+    file.write_all_at(&before, (page - 1) * 4096).expect("a page");
+    watch.recovers()
+}
+
+/// PostgreSQL is stopped, and started again.
+pub fn stopped(directory: &Path) -> Came {
+    let cluster = Cluster::start();
+    let process = started(directory, Some(cluster.url()));
+    let mut watch = Watch::new(&process, "PostgreSQL is down, and starts again");
+    cluster.stop("immediate");
+    for _ in 0..50 {
+        watch.get("while it is down", 503);
+        let said = watch.put("down");
+        watch.must("while it is down", &said, 503);
+    }
+    cluster.start_again();
+    watch.recovers()
+}
+
+/// PostgreSQL does not answer for ten seconds, and nobody is told why.
+pub fn frozen(directory: &Path) -> Came {
+    let cluster = Cluster::start();
+    let process = started(directory, Some(cluster.url()));
+    let mut watch = Watch::new(&process, "PostgreSQL is frozen for ten seconds");
+    cluster.freeze(true);
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(10) {
+        watch.get("while it is frozen", 503);
+        let said = watch.put("frozen");
+        watch.must("while it is frozen", &said, 503);
+    }
+    cluster.freeze(false);
+    watch.recovers()
+}

@@ -1,0 +1,82 @@
+//! Where the database may be: the hosts of its URL, tried one by one, each with a time limit of its own, because a host that accepts
+//! connections and then says nothing must not keep us from the next one.
+
+use tokio_postgres::Config;
+use tokio_postgres::config::{Host, TargetSessionAttrs};
+
+use crate::store::engine::StoreError;
+
+/// One configuration per host.
+#[derive(Clone)]
+pub struct Hosts(Vec<Config>);
+
+impl Hosts {
+    /// Those of `postgres://user@host1,host2/database`.
+    ///
+    /// # Errors
+    /// `Unavailable` where the URL is not one.
+    pub fn of(url: &str) -> Result<Hosts, StoreError> {
+        let all: Config = url.parse().map_err(|_| {
+            // the error of the parser may quote the URL, and with it a password
+            StoreError::Unavailable("the database URL is not one that PostgreSQL's clients read".into())
+        })?;
+        let ports = all.get_ports();
+        let port_of = |index: usize| ports.get(index).or(ports.first()).copied();
+        let places = all.get_hosts().len().max(all.get_hostaddrs().len());
+        Ok(Hosts((0..places).map(|index| one_of(&all, index, port_of(index))).collect()))
+    }
+
+    /// In the order of the URL.
+    pub fn each(&self) -> impl Iterator<Item = &Config> {
+        self.0.iter()
+    }
+}
+
+fn one_of(all: &Config, index: usize, port: Option<u16>) -> Config {
+    let mut one = Config::new();
+    match all.get_hosts().get(index) {
+        Some(Host::Tcp(name)) => _ = one.host(name.as_str()),
+        Some(Host::Unix(path)) => _ = one.host_path(path),
+        None => {}
+    }
+    if let Some(address) = all.get_hostaddrs().get(index) {
+        one.hostaddr(*address);
+    }
+    if let Some(port) = port {
+        one.port(port);
+    }
+    if let Some(user) = all.get_user() {
+        one.user(user);
+    }
+    if let Some(password) = all.get_password() {
+        one.password(password);
+    }
+    if let Some(database) = all.get_dbname() {
+        one.dbname(database);
+    }
+    if let Some(options) = all.get_options() {
+        one.options(options);
+    }
+    one.ssl_mode(all.get_ssl_mode()).channel_binding(all.get_channel_binding());
+    one.application_name("kilonova").target_session_attrs(TargetSessionAttrs::ReadWrite);
+    one
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_host_of_a_url_is_tried_alone_with_its_port() {
+        let hosts = Hosts::of("postgres://me:secret@one:1,two:2/db").expect("a URL");
+        let seen: Vec<_> = hosts.each().map(|one| (one.get_hosts().to_vec(), one.get_ports().to_vec())).collect();
+        let tcp = |name: &str| vec![Host::Tcp(name.into())];
+        assert_eq!(seen, [(tcp("one"), vec![1]), (tcp("two"), vec![2])]);
+    }
+
+    #[test]
+    fn what_is_no_url_is_refused_without_quoting_it() {
+        let refused = Hosts::of("postgres://me:secret@[/db").err().expect("it is none").to_string();
+        assert!(!refused.contains("secret"), "{refused}");
+    }
+}

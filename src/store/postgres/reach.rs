@@ -1,0 +1,68 @@
+//! Whether the server can be reached at all, as far as the threads of this process have found out together: while it cannot, one of them
+//! tries from time to time, and all others say so at once instead of waiting in line to find out the same.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long after a failure nobody tries again.
+const PAUSE: Duration = Duration::from_millis(250);
+/// How long one thread is given to find out.
+const TRIAL: Duration = Duration::from_secs(8);
+
+/// What is known.
+#[derive(Default)]
+pub struct Reach(Mutex<Option<Down>>);
+
+struct Down {
+    why: String,
+    next_trial: Instant,
+}
+
+impl Reach {
+    /// Whether to try at this moment.
+    ///
+    /// # Errors
+    /// What the last trial met, where it is too early for the next, or somebody else is at it.
+    pub fn may_try(&self, now: Instant) -> Result<(), String> {
+        let mut down = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match down.as_mut() {
+            None => Ok(()),
+            Some(down) if now < down.next_trial => Err(down.why.clone()),
+            Some(down) => {
+                down.next_trial = now + TRIAL;
+                Ok(())
+            }
+        }
+    }
+
+    /// A trial has failed.
+    pub fn failed(&self, why: &str, now: Instant) {
+        let down = Down { why: why.to_owned(), next_trial: now + PAUSE };
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(down);
+    }
+
+    /// A trial has not.
+    pub fn succeeded(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn while_a_server_is_down_one_thread_at_a_time_tries() {
+        let (reach, start) = (Reach::default(), Instant::now());
+        assert!(reach.may_try(start).is_ok());
+        assert!(reach.may_try(start).is_ok(), "nothing is known to be wrong");
+        reach.failed("refused", start);
+        assert_eq!(reach.may_try(start).err().as_deref(), Some("refused"));
+        let later = start + PAUSE;
+        assert!(reach.may_try(later).is_ok());
+        assert!(reach.may_try(later).is_err(), "somebody is at it");
+        assert!(reach.may_try(later + TRIAL).is_ok(), "who tried has not come back");
+        reach.succeeded();
+        assert!(reach.may_try(later).is_ok());
+    }
+}

@@ -1,0 +1,81 @@
+//! Short ones of what `cargo bench --bench fire` does at length: real processes are killed in the middle of load.
+
+// the program uses all of it
+#![allow(dead_code)]
+
+#[path = "../benches/fire/cloud.rs"]
+mod cloud;
+#[path = "../benches/fire/cluster.rs"]
+mod cluster;
+#[path = "../benches/fire/http.rs"]
+mod http;
+#[path = "../benches/fire/kill.rs"]
+mod kill;
+#[path = "../benches/fire/lost.rs"]
+mod lost;
+#[path = "../benches/fire/process.rs"]
+mod process;
+#[path = "../benches/fire/trouble.rs"]
+mod trouble;
+#[path = "../benches/fire/writers.rs"]
+mod writers;
+
+use kill::{Fire, Victim};
+
+#[track_caller]
+fn nothing_is_lost(victim: Victim) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let fire = Fire { rounds: 3, clients: 8, changes: 100, builds: victim != Victim::Primary };
+    let toll = kill::kill(directory.path(), victim, fire);
+    assert!(toll.kept >= 300, "{toll:?}");
+    assert_eq!((toll.wrong, toll.hangs), (0, 0), "{toll:?}");
+}
+
+#[test]
+fn a_killed_server_has_kept_what_it_acknowledged() {
+    nothing_is_lost(Victim::OnSqlite);
+}
+
+#[test]
+fn a_server_killed_beside_postgresql_has_kept_what_it_acknowledged() {
+    nothing_is_lost(Victim::OnPostgres);
+}
+
+#[test]
+fn a_standby_that_takes_over_has_what_was_acknowledged() {
+    nothing_is_lost(Victim::Primary);
+}
+
+#[test]
+fn two_processes_lose_no_update_of_each_other() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let lost = lost::updates(directory.path(), "postgres", 2, 16, 1000);
+    assert!(lost.kept >= 1000 && lost.wrong == 0, "{lost}");
+}
+
+#[track_caller]
+fn it_is_survived(trouble: fn(&std::path::Path) -> trouble::Came) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let came = trouble(directory.path());
+    assert!(came.wrong.is_empty(), "{came:?}");
+}
+
+#[test]
+fn a_locked_database_is_read_and_its_writers_are_told_when_to_come_back() {
+    it_is_survived(trouble::locked);
+}
+
+#[test]
+fn a_damaged_page_harms_only_those_who_need_it() {
+    it_is_survived(trouble::damaged);
+}
+
+#[test]
+fn a_postgresql_that_is_down_is_reported_at_once_and_found_again() {
+    it_is_survived(trouble::stopped);
+}
+
+#[test]
+fn a_postgresql_that_does_not_answer_keeps_nobody_for_long() {
+    it_is_survived(trouble::frozen);
+}
