@@ -25,6 +25,9 @@ const ANSWER: Duration = Duration::from_secs(5);
 /// What every connection promises: bounded statements, and no time spent on compiling small ones.
 const SETTINGS: &str = "SET statement_timeout = '4s'; SET lock_timeout = '4s'; SET jit = off; \
                         SET idle_in_transaction_session_timeout = '30s'";
+/// How long a batch waits for a row that another batch has written. Whoever waits to the end must run again all the same, because the row
+/// has changed; and two batches that wait for each other would be told so by the server after a second only.
+const LOCK_BRIEFLY: &str = "SET lock_timeout = '20ms'";
 /// Where a transaction leaves its mark, so that its outcome can be found out by somebody else: one row per connection that writes.
 pub const MARKS: &str = "CREATE TABLE IF NOT EXISTS commit_marks (connection TEXT PRIMARY KEY, number BIGINT NOT NULL, \
                          seen TIMESTAMPTZ NOT NULL DEFAULT now())";
@@ -122,6 +125,7 @@ impl Connection {
         let lost = |lost: Lost| lost.as_error();
         // a sequential scan of a small table would lock all of it against every other serializable transaction
         connection.plain("SET enable_seqscan = off").map_err(lost)?;
+        connection.plain(LOCK_BRIEFLY).map_err(lost)?;
         connection.plain("DELETE FROM commit_marks WHERE seen < now() - INTERVAL '2 days'").map_err(lost)?;
         let sql = "INSERT INTO commit_marks (connection, number) VALUES (CAST(gen_random_uuid() AS TEXT), 0) RETURNING connection";
         let rows = connection.query(sql, &[]).map_err(lost)?;
@@ -207,8 +211,13 @@ impl Connection {
     /// The row is written and not only read: so this waits for a transaction that still holds it, and comes back only when everything
     /// before it is as durable as any commit (on the standbys, too).
     pub fn was_committed(&mut self, mark: &Mark) -> Result<Option<bool>, StoreError> {
+        self.plain("SET lock_timeout = '4s'").map_err(|lost| lost.as_error())?;
         let sql = "UPDATE commit_marks SET seen = now() WHERE connection = $1 RETURNING number";
-        match self.query(sql, &[mark.connection.as_str().into()]) {
+        let found = self.query(sql, &[mark.connection.as_str().into()]);
+        if matches!(found, Ok(_) | Err(Lost::Conflict(_))) {
+            self.plain(LOCK_BRIEFLY).map_err(|lost| lost.as_error())?;
+        }
+        match found {
             Ok(rows) => {
                 let number: Option<i64> = rows.first().map(|row| row.get(0));
                 Ok(Some(number == Some(mark.number)))
