@@ -224,6 +224,9 @@ pub fn store(error: &StoreError) -> Fault {
         StoreError::Overloaded | StoreError::Unavailable(_) | StoreError::Damaged(_) => {
             Fault::unavailable(RETRY_AFTER_SECONDS)
         }
+        StoreError::Unstorable => {
+            Fault::bad_request("A text of the request holds a NUL, which this cloud cannot keep.")
+        }
         StoreError::Duplicate(_) | StoreError::Defect(_) => Fault::defect(),
     }
 }

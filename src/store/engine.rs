@@ -174,6 +174,9 @@ pub enum StoreError {
     /// A key that must be unique is there already.
     #[error("duplicate: {0}")]
     Duplicate(String),
+    /// A text holds a character that the engine cannot keep or look for: PostgreSQL knows no NUL.
+    #[error("a text holds a character that the database cannot keep")]
+    Unstorable,
     /// The queue of waiting writes is full.
     #[error("more writes are waiting than may wait")]
     Overloaded,

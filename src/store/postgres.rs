@@ -392,7 +392,7 @@ struct PostgresTx<'a> {
 impl PostgresTx<'_> {
     fn note(&mut self, lost: Lost) -> StoreError {
         let error = lost.as_error();
-        if !matches!(lost, Lost::Refused(StoreError::Duplicate(_) | StoreError::Defect(_))) {
+        if !matches!(lost, Lost::Refused(StoreError::Duplicate(_) | StoreError::Unstorable | StoreError::Defect(_))) {
             self.lost.get_or_insert(lost);
         }
         error

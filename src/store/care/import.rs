@@ -190,7 +190,7 @@ impl Reading {
             Ok::<_, StoreError>(())
         };
         store.write(script).await.map_err(|error| match error {
-            StoreError::Duplicate(_) | StoreError::Defect(_) => {
+            StoreError::Duplicate(_) | StoreError::Unstorable | StoreError::Defect(_) => {
                 CareError::refused(format!("the database refuses a row at line {lines} or before: {error}"))
             }
             other => other.into(),

@@ -161,16 +161,14 @@ impl Connection {
     /// Runs a statement and gives its rows.
     pub fn query(&mut self, sql: &str, parameters: &[Value<'_>]) -> Result<Vec<Row>, Lost> {
         let statement = self.prepared(sql)?;
-        let parameters: Vec<&(dyn ToSql + Sync)> =
-            parameters.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
+        let parameters = sendable(parameters)?;
         in_time(&self.runtime, self.answer_time, self.client.query(&statement, &parameters))
     }
 
     /// Runs a statement and says how many rows it changed.
     pub fn execute(&mut self, sql: &str, parameters: &[Value<'_>]) -> Result<u64, Lost> {
         let statement = self.prepared(sql)?;
-        let parameters: Vec<&(dyn ToSql + Sync)> =
-            parameters.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
+        let parameters = sendable(parameters)?;
         in_time(&self.runtime, self.answer_time, self.client.execute(&statement, &parameters))
     }
 
@@ -231,6 +229,15 @@ impl Connection {
     pub fn rollback(&mut self) -> Result<(), Lost> {
         self.plain("ROLLBACK")
     }
+}
+
+/// The parameters as the client takes them. PostgreSQL's text has no NUL: one that holds it is refused here, before the server refuses the
+/// transaction for it.
+fn sendable<'a>(parameters: &'a [Value<'a>]) -> Result<Vec<&'a (dyn ToSql + Sync)>, Lost> {
+    if parameters.iter().any(|value| matches!(value, Value::Text(text) if text.contains('\0'))) {
+        return Err(Lost::Refused(StoreError::Unstorable));
+    }
+    Ok(parameters.iter().map(|value| value as &(dyn ToSql + Sync)).collect())
 }
 
 /// Waits for an answer, but not for ever.
