@@ -48,6 +48,55 @@ fn recorded_cases_are_answered_alike_over_the_wire() {
     assert_eq!(found, chosen(), "the differences over the wire are not those of differences.toml:\n{text}");
 }
 
+#[test]
+fn a_server_that_is_asked_to_end_ends_well_and_starts_again() {
+    let mut server = Server::start();
+    assert_eq!(server.terminate(), Some(0));
+    server.start_again();
+    assert_eq!(server.terminate(), Some(0));
+}
+
+#[test]
+fn a_second_server_on_the_same_directory_is_refused_in_a_sentence() {
+    let server = Server::start();
+    let (code, words) =
+        kilonova(&["serve", "--listen", "127.0.0.1:0", "--log-format", "human", "--data-dir"], server.directory());
+    assert_eq!(code, Some(1), "{words}");
+    assert!(words.contains("in use by another kilonova"), "{words}");
+    assert!(words.contains(server.directory().to_str().expect("a name in UTF-8")), "{words}");
+}
+
+#[test]
+fn what_the_first_start_writes_is_for_its_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let server = Server::start();
+    let mode = |path: &std::path::Path| std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+    assert_eq!(mode(&server.clouds_yaml()), 0o600);
+    assert_eq!(mode(&server.directory().join("kilonova.db")), 0o600);
+    for key in std::fs::read_dir(server.directory().join("token-keys")).expect("token keys") {
+        let path = key.expect("a file").path();
+        assert_eq!(mode(&path) & 0o077, 0, "{}", path.display());
+    }
+}
+
+#[test]
+fn a_wrong_setting_is_refused_with_its_name_its_value_and_what_is_allowed() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let (code, words) = kilonova(&["serve", "--password-hash-rounds", "99", "--data-dir"], directory.path());
+    assert_eq!(code, Some(2), "{words}");
+    for part in ["password-hash-rounds", "99", "16"] {
+        assert!(words.contains(part), "{part} is not in: {words}");
+    }
+}
+
+/// Runs the binary to its end: its exit code, and all it said.
+fn kilonova(arguments: &[&str], directory: &std::path::Path) -> (Option<i32>, String) {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_kilonova"));
+    let output = command.args(arguments).arg(directory).output().expect("the binary can be started");
+    let words = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    (output.status.code(), words)
+}
+
 /// `kill -9` while somebody writes: after the next start all that was acknowledged is there.
 #[test]
 fn what_was_acknowledged_survives_a_kill() {

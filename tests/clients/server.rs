@@ -26,6 +26,13 @@ impl Server {
         self.child.wait().expect("it ends");
     }
 
+    /// Asks it to end, as `kill` and every service manager do; gives its exit code.
+    pub fn terminate(&mut self) -> Option<i32> {
+        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().expect("kill is there");
+        assert!(asked.success());
+        self.child.wait().expect("it ends").code()
+    }
+
     /// Starts it again on what it left behind.
     pub fn start_again(&mut self) {
         (self.child, self.url) = serve(self.directory.path());

@@ -318,3 +318,15 @@ async fn what_was_under_way_when_the_process_died_is_finished_by_the_next() {
     assert!(shown.at("server.OS-EXT-STS:task_state").is_null());
     assert_eq!(shown.at("server.OS-EXT-STS:power_state").as_i64(), Some(1));
 }
+
+#[tokio::test]
+async fn a_second_confirmation_while_the_first_is_under_way_is_a_conflict() {
+    let house = furnished().await;
+    let member = house.person("member", "blue").await;
+    let id = up(&house, &member, "one", "").await;
+    assert_eq!(done(&house, &member, &id, r#"{"resize": {"flavorRef": "2"}}"#).await, "VERIFY_RESIZE");
+    member.post(&path(&id), r#"{"confirmResize": null}"#).await.is(204);
+    member.post(&path(&id), r#"{"confirmResize": null}"#).await.is(409);
+    house.settle().await;
+    assert_eq!(status(&member, &id).await, "ACTIVE");
+}

@@ -56,3 +56,23 @@ async fn nobody_is_asked_for_a_token() {
     let house = House::new().await;
     house.nobody().get(&path("")).await.is(401);
 }
+
+#[tokio::test]
+async fn every_change_moves_updated_and_so_does_a_delete() {
+    let house = House::new().await;
+    let member = house.person("member", "blue").await;
+    server(&house).await;
+    let server = format!("/v2.1/servers/{SERVER}");
+    let mut before = member.get(&server).await.is(200).text_at("server.updated");
+    for change in ["PUT", "DELETE", "no change"] {
+        house.later(10);
+        match change {
+            "PUT" => member.put(&path("/b"), r#"{"meta": {"b": "2"}}"#).await.is(200),
+            "DELETE" => member.delete(&path("/b")).await.is(204),
+            _ => member.post(&path(""), r#"{"metadata": {}}"#).await.is(200),
+        };
+        let after = member.get(&server).await.is(200).text_at("server.updated");
+        assert!(before < after, "{change}: {before} is followed by {after}");
+        before = after;
+    }
+}
