@@ -66,7 +66,9 @@ fn ready(settings: &Settings, public_url: &str) -> String {
     let clouds = settings.data_dir.join(start::CLOUDS_YAML);
     format!(
         "Kilonova is ready at {public_url}\n\n\
-         Try it:\n  export OS_CLIENT_CONFIG_FILE={}\n  openstack --os-cloud kilonova image list\n\n\
+         Try it:\n  export OS_CLIENT_CONFIG_FILE={} OS_CLOUD=kilonova\n  \
+         openstack server create --image kilonova-test --flavor m1.tiny --property color=red --wait first\n  \
+         openstack server set --property owner=me first\n  openstack server show first -c properties\n\n\
          Passwords are in that file; `kilonova-admin` is the administrator's cloud. Stop with Ctrl-C.\n",
         clouds.display()
     )
