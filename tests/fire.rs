@@ -15,6 +15,10 @@ mod kill;
 mod lost;
 #[path = "../benches/fire/process.rs"]
 mod process;
+#[path = "../benches/shared/seed.rs"]
+mod seed;
+#[path = "../benches/fire/start.rs"]
+mod start;
 #[path = "../benches/fire/trouble.rs"]
 mod trouble;
 #[path = "../benches/fire/writers.rs"]
@@ -51,6 +55,14 @@ fn two_processes_lose_no_update_of_each_other() {
     let directory = tempfile::tempdir().expect("a directory");
     let lost = lost::updates(directory.path(), "postgres", 2, 16, 1000);
     assert!(lost.kept >= 1000 && lost.wrong == 0, "{lost}");
+}
+
+#[test]
+fn a_start_after_a_kill_serves_what_was_seeded_and_what_was_acknowledged() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let size = start::Size { servers: 500, rounds: 3, clients: 4, writes: 100 };
+    let starts = start::starts(directory.path(), size);
+    assert!(starts.lost == 0 && starts.kept >= 300 && starts.times.len() == 3, "{starts}");
 }
 
 #[track_caller]

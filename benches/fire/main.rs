@@ -3,6 +3,7 @@
 //!     cargo bench --bench fire -- lost-updates --writes 1000000 --engine postgres --processes 2
 //!     cargo bench --bench fire -- kill --rounds 200 --engine sqlite|postgres|primary
 //!     cargo bench --bench fire -- trouble
+//!     cargo bench --bench fire -- start --servers 1000000 --rounds 20 [--keep DIR]
 //!
 //! It ends with an error where anything was lost, halved, answered wrongly, or not answered at all. `tests/fire.rs` does short ones of
 //! the same.
@@ -13,6 +14,9 @@ mod http;
 mod kill;
 mod lost;
 mod process;
+#[path = "../shared/seed.rs"]
+mod seed;
+mod start;
 mod trouble;
 mod writers;
 
@@ -68,9 +72,23 @@ fn main() {
             ];
             came.iter().flatten().map(print_trouble).sum()
         }
+        Some("start") => {
+            let size = start::Size {
+                servers: number(&arguments, "--servers", 10_000),
+                rounds: number(&arguments, "--rounds", 5),
+                clients: number(&arguments, "--clients", 16),
+                writes: number(&arguments, "--writes", 2_000),
+            };
+            // a million servers are not seeded anew every time
+            let kept = word(&arguments, "--keep").map(std::path::PathBuf::from);
+            let starts = start::starts(kept.as_deref().unwrap_or(directory.path()), size);
+            println!("{} servers, {} kills", size.servers, size.rounds);
+            println!("{starts}");
+            starts.lost
+        }
         // cargo bench without a word, and cargo test --benches
         _ => {
-            println!("usage: cargo bench --bench fire -- lost-updates|kill|trouble …");
+            println!("usage: cargo bench --bench fire -- lost-updates|kill|trouble|start …");
             0
         }
     };

@@ -16,6 +16,8 @@ pub struct Process {
     child: Option<Child>,
     /// Where it listens now.
     pub address: SocketAddr,
+    /// Whether it listens there again when it is started again; else wherever there is room.
+    pub keeps_address: bool,
 }
 
 impl Drop for Process {
@@ -29,7 +31,7 @@ impl Process {
     pub fn new(directory: &Path, database: Option<String>) -> Process {
         fs::create_dir_all(directory).expect("a directory can be made");
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        Process { directory: directory.to_owned(), database, child: None, address }
+        Process { directory: directory.to_owned(), database, child: None, address, keeps_address: false }
     }
 
     /// Another of the same cloud: it has the keys of the first.
@@ -57,7 +59,8 @@ impl Process {
         // another build of it may be put to the same tests
         let binary = std::env::var("FIRE_BINARY").unwrap_or(env!("CARGO_BIN_EXE_kilonova").into());
         let mut command = Command::new(binary);
-        command.args(["serve", "--listen", "127.0.0.1:0", "--log-level", "warn", "--data-dir"]).arg(self.data());
+        let listen = if self.keeps_address { self.address.to_string() } else { "127.0.0.1:0".to_owned() };
+        command.args(["serve", "--listen", &listen, "--log-level", "warn", "--data-dir"]).arg(self.data());
         command.args([
             "--password-hash-rounds",
             "4",
@@ -94,6 +97,14 @@ impl Process {
             let _ = child.kill();
             let _ = child.wait();
         }
+    }
+
+    /// How much memory it has, in MiB; 0 where the system does not say.
+    pub fn resident_mib(&self) -> f64 {
+        let pid = self.child.as_ref().map_or(0, Child::id);
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+        line.split_whitespace().next().and_then(|kib| kib.parse::<f64>().ok()).unwrap_or_default() / 1024.0
     }
 
     /// A token of `demo` or `admin`.
