@@ -12,7 +12,11 @@ pub struct Cluster {
     is_root: bool,
     primary: usize,
     has_standby: bool,
+    settings: &'static str,
 }
+
+/// Killing processes loses nothing that the system has been given, so where only processes are killed nothing waits for the disk.
+const NO_SYNC: &str = "-c fsync=off";
 
 const PORTS: [u16; 2] = [5432, 5433];
 
@@ -28,9 +32,18 @@ impl Drop for Cluster {
 impl Cluster {
     /// Starts a primary with an empty database `kilonova`.
     pub fn start() -> Cluster {
+        Cluster::with(NO_SYNC)
+    }
+
+    /// As `start`, as durable as PostgreSQL is where nobody configures it.
+    pub fn durable() -> Cluster {
+        Cluster::with("-c fsync=on")
+    }
+
+    fn with(settings: &'static str) -> Cluster {
         let directory = tempfile::Builder::new().prefix("knfire").tempdir_in("/tmp").expect("a directory").keep();
         let is_root = fs::metadata("/proc/self").is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0);
-        let cluster = Cluster { binaries: binaries(), directory, is_root, primary: 0, has_standby: false };
+        let cluster = Cluster { binaries: binaries(), directory, is_root, primary: 0, has_standby: false, settings };
         if is_root {
             run(Command::new("chown").arg("postgres").arg(&cluster.directory));
         }
@@ -123,11 +136,11 @@ impl Cluster {
     }
 
     fn begin(&self, node: usize) {
-        // killing processes loses nothing that the system has been given, so nothing here waits for the disk
         let options = format!(
-            "-k {} -p {} -c listen_addresses= -c max_connections=200 -c fsync=off",
+            "-k {} -p {} -c listen_addresses= -c max_connections=200 {}",
             self.directory.display(),
-            PORTS[node]
+            PORTS[node],
+            self.settings
         );
         let log = self.directory.join(format!("log{node}"));
         let mut start = self.program("pg_ctl");

@@ -65,15 +65,25 @@ pub fn commit_rows(arguments: &[String]) {
     let connection = rusqlite::Connection::open(&path).expect("a database");
     connection.execute_batch("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;").expect("pragmas");
     fill(&connection, rows);
-    let (queue, waiting) = mpsc::sync_channel::<(u64, mpsc::SyncSender<()>)>(8192);
+    let (queue, waiting) = mpsc::sync_channel(8192);
     let writer = std::thread::spawn(move || commit_in_groups(&connection, &waiting, rows));
+    press(vec![queue], clients, seconds);
+    writer.join().expect("the writer ends when nobody waits");
+}
+
+/// A change of one row that somebody waits for.
+pub type Waiting = (u64, mpsc::SyncSender<()>);
+
+/// So many clients, spread over the queues, each of which waits for its change before it asks for the next; prints changes per second and
+/// processor microseconds for each.
+pub fn press(queues: Vec<mpsc::SyncSender<Waiting>>, clients: u64, seconds: f64) {
     let begun = Instant::now();
     let before = super::machine::cpu_nanoseconds(std::process::id());
     let deadline = begun + Duration::from_secs_f64(seconds);
     // clients are light threads here: the engine is measured, not the runtime
     let threads: Vec<_> = (0..clients)
         .map(|client| {
-            let queue = queue.clone();
+            let queue = queues[client as usize % queues.len()].clone();
             let work = move || {
                 let (mut done, mut next) = (0_u64, client << 40);
                 let (reply, answer) = mpsc::sync_channel(1);
@@ -90,10 +100,7 @@ pub fn commit_rows(arguments: &[String]) {
         .collect();
     let done: u64 = threads.into_iter().map(|thread| thread.join().expect("a client does not panic")).sum();
     let cpu = super::machine::cpu_nanoseconds(std::process::id()) - before;
-    let seconds = begun.elapsed().as_secs_f64();
-    drop(queue);
-    writer.join().expect("the writer ends when nobody waits");
-    println!("{} {}", done as f64 / seconds, cpu as f64 / 1000.0 / done as f64);
+    println!("{} {}", done as f64 / begun.elapsed().as_secs_f64(), cpu as f64 / 1000.0 / done as f64);
 }
 
 fn fill(connection: &rusqlite::Connection, rows: u64) {
@@ -114,27 +121,29 @@ fn id(row: u64) -> String {
     format!("{:08x}-0000-4000-8000-{:012x}", (row as u32).wrapping_mul(0x9e37_79b9), row)
 }
 
-fn map(value: u64) -> String {
+/// A metadata map of eight items.
+pub fn map(value: u64) -> String {
     let items: Vec<String> =
         (0..8).map(|key| format!("\"key{key}\": \"value-{:010}\"", value.wrapping_add(key) % 10_000_000_000)).collect();
     format!("{{{}}}", items.join(", "))
 }
 
-fn commit_in_groups(
-    connection: &rusqlite::Connection,
-    waiting: &mpsc::Receiver<(u64, mpsc::SyncSender<()>)>,
-    rows: u64,
-) {
+/// All who wait; nobody any more where there is none.
+pub fn batch(waiting: &mpsc::Receiver<Waiting>, most: usize) -> Option<Vec<Waiting>> {
+    let mut batch = vec![waiting.recv().ok()?];
+    while batch.len() < most
+        && let Ok(next) = waiting.try_recv()
+    {
+        batch.push(next);
+    }
+    Some(batch)
+}
+
+fn commit_in_groups(connection: &rusqlite::Connection, waiting: &mpsc::Receiver<Waiting>, rows: u64) {
     let mut read = connection.prepare("SELECT metadata FROM servers WHERE id = ?1").expect("select");
     let mut write =
         connection.prepare("UPDATE servers SET metadata = ?1, updated_at = ?2 WHERE id = ?3").expect("update");
-    while let Ok(first) = waiting.recv() {
-        let mut batch = vec![first];
-        while batch.len() < 1024
-            && let Ok(next) = waiting.try_recv()
-        {
-            batch.push(next);
-        }
+    while let Some(batch) = batch(waiting, 1024) {
         connection.execute_batch("BEGIN IMMEDIATE").expect("begin");
         for (number, _) in &batch {
             let id = id(number.wrapping_mul(0x9e37_79b9_7f4a_7c15) % rows);

@@ -2,6 +2,7 @@
 //!
 //!     cargo bench --bench metadata                          the table, on a fresh directory with 1,000 servers of 8 items
 //!     cargo bench --bench metadata -- --servers 1000000     the same with more of them
+//!     cargo bench --bench metadata -- --engine postgres     the same on PostgreSQL, durable as it is without configuration
 //!     cargo bench --bench metadata -- --url http://HOST:PORT --token T --server ID --image ID   another server under the same load
 //!
 //! Each operation is driven over real sockets with values that vary, at 1, 8, 64 and 256 connections. Beside it run two floors: a bare
@@ -9,9 +10,14 @@
 //! interleaved with their floors and repeated; medians are printed, and a row whose repetitions differ by more than a quarter is marked.
 //! CPU is that of the whole server process, from the operating system's own accounting.
 
+// fire uses the rest of it
+#[allow(dead_code)]
+#[path = "../fire/cluster.rs"]
+mod cluster;
 mod floors;
 mod load;
 mod machine;
+mod postgres;
 mod report;
 mod target;
 
@@ -20,6 +26,7 @@ fn main() {
     match arguments.first().map(String::as_str) {
         Some("--floor-http") => floors::serve_http(),
         Some("--floor-engine") => floors::commit_rows(&arguments[1..]),
+        Some("--floor-postgres") => postgres::commit_rows(&arguments[1..]),
         _ => report::run(&report::Options::read(&arguments)),
     }
 }

@@ -2,7 +2,6 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
@@ -18,6 +17,7 @@ pub struct Options {
     repetitions: usize,
     connections: Vec<usize>,
     elsewhere: Option<[String; 4]>,
+    on_postgres: bool,
     only: String,
 }
 
@@ -37,6 +37,8 @@ impl Options {
                 value("--image").expect("--image"),
             ]
         });
+        let engine = value("--engine").unwrap_or("sqlite".into());
+        assert!(["sqlite", "postgres"].contains(&engine.as_str()), "--engine is sqlite or postgres");
         let connections = value("--connections").unwrap_or_else(|| "1,8,64,256".into());
         Options {
             servers: number("--servers", 1000.0) as u64,
@@ -45,6 +47,7 @@ impl Options {
             repetitions: number("--repetitions", 5.0) as usize,
             connections: connections.split(',').map(|text| text.parse().expect("a number of connections")).collect(),
             elsewhere,
+            on_postgres: engine == "postgres",
             only: value("--only").unwrap_or_default(),
         }
     }
@@ -149,7 +152,8 @@ pub fn run(options: &Options) {
                 "Servers: {} of 8 items; images: {}; {} s a row, {} repetitions\n",
                 options.servers, options.images, options.seconds, options.repetitions
             );
-            Target::fresh(directory.path(), options.servers, options.images)
+            let fresh = if options.on_postgres { Target::on_postgres } else { Target::fresh };
+            fresh(directory.path(), options.servers, options.images)
         }
     };
     let target = Arc::new(target);
@@ -166,8 +170,12 @@ pub fn run(options: &Options) {
             row(options, &target, &floor, operation, connections);
         }
     }
-    if target.pid.is_some() {
-        engine_floor(options, directory.path());
+    if let Some(cluster) = &target.cluster {
+        let first = target.servers.first().map_or("", String::as_str);
+        engine_floor(options, &["--floor-postgres", &cluster.url(), first]);
+    } else if target.pid.is_some() {
+        let directory = directory.path().to_str().expect("the directory has a name in UTF-8");
+        engine_floor(options, &["--floor-engine", directory]);
     }
     if let Some(pid) = target.pid {
         println!("\nMemory after the load: {:.1} MiB", machine::resident_mib(pid));
@@ -268,7 +276,7 @@ impl Drop for Floor {
 }
 
 /// What the engine does without HTTP, on the same disk.
-fn engine_floor(options: &Options, directory: &Path) {
+fn engine_floor(options: &Options, which: &[&str]) {
     println!("\n| bare engine, durable row updates | clients | updates/s | CPU µs/update |\n|---|---|---|---|");
     for &clients in &options.connections {
         let mut rates = Vec::new();
@@ -276,8 +284,7 @@ fn engine_floor(options: &Options, directory: &Path) {
         for _ in 0..options.repetitions {
             let program = std::env::current_exe().expect("this program has a path");
             let arguments = [options.servers.to_string(), clients.to_string(), options.seconds.to_string()];
-            let output =
-                Command::new(program).arg("--floor-engine").arg(directory).args(arguments).output().expect("it runs");
+            let output = Command::new(program).args(which).args(arguments).output().expect("it runs");
             let text = String::from_utf8_lossy(&output.stdout).into_owned();
             let mut numbers = text.split_whitespace().filter_map(|word| word.parse::<f64>().ok());
             rates.push(numbers.next().expect("a rate"));

@@ -7,7 +7,9 @@ use std::process::{Child, Command, Stdio};
 
 use kilonova::json::{self, Json};
 
+use super::cluster::Cluster;
 use super::machine::Syncs;
+use super::postgres;
 
 /// Where the load goes, and about what.
 pub struct Target {
@@ -23,6 +25,8 @@ pub struct Target {
     pub pid: Option<u32>,
     /// Its syncs.
     pub syncs: Option<Syncs>,
+    /// Its database, where that is not a file.
+    pub cluster: Option<Cluster>,
     child: Option<Child>,
 }
 
@@ -43,18 +47,31 @@ impl Target {
         let address = authority.to_socket_addrs().expect("HOST:PORT").next().expect("an address");
         let one = |id: &str| vec![id.to_owned()];
         let (servers, images) = (one(server), one(image));
-        Target { address, token: token.to_owned(), servers, images, pid: None, syncs: None, child: None }
+        Target { address, token: token.to_owned(), servers, images, pid: None, syncs: None, cluster: None, child: None }
     }
 
     /// The release binary on a directory, filled first.
     pub fn fresh(directory: &Path, servers: u64, images: u64) -> Target {
-        let first = start(directory, None);
+        let first = start(directory, None, None);
         let (server, image) = first.seed();
         drop(first);
         fill(directory, &server, &image, servers, images);
-        let mut target = start(directory, Syncs::new(directory));
-        target.servers = copies(&server, servers);
-        target.images = copies(&image, images);
+        Target::filled(start(directory, Syncs::new(directory), None), (&server, servers), (&image, images))
+    }
+
+    /// The same on a PostgreSQL server of its own.
+    pub fn on_postgres(directory: &Path, servers: u64, images: u64) -> Target {
+        let target = start(directory, None, Some(Cluster::durable()));
+        let (server, image) = target.seed();
+        let cluster = target.cluster.as_ref().expect("it was started with one");
+        postgres::copy(cluster, "servers", &server, servers);
+        postgres::copy(cluster, "images", &image, images);
+        Target::filled(target, (&server, servers), (&image, images))
+    }
+
+    fn filled(mut target: Target, (server, servers): (&str, u64), (image, images): (&str, u64)) -> Target {
+        target.servers = copies(server, servers);
+        target.images = copies(image, images);
         target
     }
 
@@ -97,11 +114,14 @@ impl Target {
 }
 
 /// Starts the binary and logs in as `demo`.
-fn start(directory: &Path, syncs: Option<Syncs>) -> Target {
+fn start(directory: &Path, syncs: Option<Syncs>, cluster: Option<Cluster>) -> Target {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kilonova"));
     command.args(["serve", "--listen", "127.0.0.1:0", "--log-level", "warn", "--data-dir"]).arg(directory.join("data"));
     if let Some(syncs) = &syncs {
         syncs.watch(&mut command);
+    }
+    if let Some(cluster) = &cluster {
+        command.env("KILONOVA_DATABASE", cluster.url());
     }
     let mut child = command.stdout(Stdio::piped()).spawn().expect("the binary starts");
     let mut lines = BufReader::new(child.stdout.take().expect("it has a standard output")).lines();
@@ -112,7 +132,7 @@ fn start(directory: &Path, syncs: Option<Syncs>) -> Target {
     std::thread::spawn(move || lines.for_each(drop));
     let token = log_in(address, &directory.join("data/clouds.yaml"));
     let pid = Some(child.id());
-    Target { address, token, servers: Vec::new(), images: Vec::new(), pid, syncs, child: Some(child) }
+    Target { address, token, servers: Vec::new(), images: Vec::new(), pid, syncs, cluster, child: Some(child) }
 }
 
 fn log_in(address: SocketAddr, clouds: &Path) -> String {
@@ -174,7 +194,7 @@ fn fill(directory: &Path, server: &str, image: &str, servers: u64, images: u64) 
 }
 
 /// The ids of a row and of its copies.
-fn copies(id: &str, count: u64) -> Vec<String> {
+pub fn copies(id: &str, count: u64) -> Vec<String> {
     let copy = |number: u64| format!("{:08x}-0000-4000-8000-{number:012x}", (number as u32).wrapping_mul(0x9e37_79b9));
     std::iter::once(id.to_owned()).chain((1..count).map(copy)).collect()
 }
