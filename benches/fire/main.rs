@@ -9,6 +9,8 @@
 //! the same.
 
 mod cloud;
+// the benchmark of metadata uses the rest of it
+#[allow(dead_code)]
 mod cluster;
 mod http;
 mod kill;
