@@ -1,6 +1,7 @@
 //! Kilonova: the OpenStack Compute API as one fast binary. `ARCHITECTURE.md` shows the house.
 
 pub mod api;
+pub mod backlog;
 pub mod blobs;
 pub mod cli;
 pub mod cloud;

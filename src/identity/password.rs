@@ -8,21 +8,26 @@
 //! other algorithms (bcrypt_sha256, scrypt, pbkdf2_sha512) are not: `BadHash`.
 //! Whoever wants `strict_password_check` compares with `PASSWORD_BYTES_MAX` before coming here.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Instant;
 
 use tokio::sync::oneshot;
 
 use super::random::Random;
 use super::secret::Secret;
+use crate::backlog::Backlog;
 
 /// How many bytes of a password count.
 pub const PASSWORD_BYTES_MAX: usize = 72;
 
-/// How many passwords may wait per thread: about four seconds of work at 12 rounds.
+/// How many passwords may wait per thread in a burst: about four seconds of work at 12 rounds.
 const QUEUED_PER_THREAD: usize = 16;
+/// How many wait at least, per thread, where the threads do not catch up: enough that none is ever idle.
+const QUEUED_PER_THREAD_STANDING: usize = 2;
 
 /// The cost of a bcrypt hash: 2^rounds turns. One more doubles the time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,9 +54,9 @@ pub enum PasswordError {
     /// The stored hash is not one of bcrypt's.
     #[error("a stored password hash is malformed or of an unknown algorithm")]
     BadHash,
-    /// The threads are gone: the process is stopping.
-    #[error("passwords are no longer checked")]
-    Stopped,
+    /// Hashing or checking this one failed in a way that nobody expected.
+    #[error("a password could not be worked on")]
+    Defect,
 }
 
 /// A few threads that do nothing but bcrypt, with a bounded queue. Dropping it ends them after the work at hand.
@@ -59,6 +64,7 @@ pub enum PasswordError {
 // for the runtime's blocking threads, and the work of callers who have gone away could not be skipped.
 pub struct PasswordPool {
     queue: SyncSender<Job>,
+    backlog: Arc<Backlog>,
     rounds: Rounds,
     absent: Arc<str>,
     checks: AtomicU64,
@@ -83,17 +89,18 @@ impl PasswordPool {
     pub fn new(rounds: Rounds, threads: usize, queued_max: usize) -> std::io::Result<PasswordPool> {
         let (queue, jobs) = sync_channel(queued_max.max(1));
         let jobs = Arc::new(Mutex::new(jobs));
+        let backlog = Arc::new(Backlog::new(queued_max, QUEUED_PER_THREAD_STANDING * threads.max(1)));
         for _ in 0..threads.max(1) {
-            let jobs = Arc::clone(&jobs);
-            thread::Builder::new().name("password".to_owned()).spawn(move || work(&jobs))?;
+            let (jobs, backlog) = (Arc::clone(&jobs), Arc::clone(&backlog));
+            thread::Builder::new().name("password".to_owned()).spawn(move || work(&jobs, &backlog))?;
         }
-        Ok(PasswordPool { queue, rounds, absent: absent_hash(rounds).into(), checks: AtomicU64::new(0) })
+        Ok(PasswordPool { queue, backlog, rounds, absent: absent_hash(rounds).into(), checks: AtomicU64::new(0) })
     }
 
     /// The hash to store: 60 characters, `$2b$…`. The salt is drawn at once, not when the future is first polled.
     ///
     /// # Errors
-    /// `Busy`, `Stopped`.
+    /// `Busy`, `Defect`.
     pub fn hash(
         &self,
         password: Secret,
@@ -103,13 +110,13 @@ impl PasswordPool {
         random(&mut salt);
         let rounds = self.rounds.0;
         let done = self.run(move || bcrypt::hash_with_salt(cut(&password), rounds, salt).map(|hash| hash.to_string()));
-        async move { done?.await.map_err(|_| PasswordError::Stopped)?.map_err(|_| PasswordError::BadHash) }
+        async move { done?.await.map_err(|_| PasswordError::Defect)?.map_err(|_| PasswordError::BadHash) }
     }
 
     /// Whether `hash` was made from this password.
     ///
     /// # Errors
-    /// `Busy`, `Stopped`; `BadHash` where the hash is none of bcrypt's.
+    /// `Busy`, `Defect`; `BadHash` where the hash is none of bcrypt's.
     pub fn verify(
         &self,
         password: Secret,
@@ -118,14 +125,14 @@ impl PasswordPool {
         self.checks.fetch_add(1, Ordering::Relaxed);
         let hash = hash.to_owned();
         let done = self.run(move || bcrypt::verify(cut(&password), &hash));
-        async move { done?.await.map_err(|_| PasswordError::Stopped)?.map_err(|_| PasswordError::BadHash) }
+        async move { done?.await.map_err(|_| PasswordError::Defect)?.map_err(|_| PasswordError::BadHash) }
     }
 
     /// Takes as long as `verify` does and says no: for a user who does not exist, is disabled, or has no password, so that
     /// the time of an answer does not tell which.
     ///
     /// # Errors
-    /// `Busy`, `Stopped`.
+    /// `Busy`, `Defect`.
     pub async fn verify_absent(&self, password: Secret) -> Result<bool, PasswordError> {
         // The very same path, so the very same cost. Should the password happen to fit, the answer is no all the same.
         self.verify(password, &self.absent).await.map(|_fits| false)
@@ -147,26 +154,32 @@ impl PasswordPool {
                 let _gone = answer.send(work());
             }
         };
-        match self.queue.try_send(Box::new(job)) {
-            Ok(()) => Ok(done),
-            Err(TrySendError::Full(_)) => Err(PasswordError::Busy),
-            Err(TrySendError::Disconnected(_)) => Err(PasswordError::Stopped),
+        if !self.backlog.enter() {
+            return Err(PasswordError::Busy);
         }
+        self.queue.try_send(Box::new(job)).map_err(|refused| {
+            self.backlog.leave();
+            match refused {
+                TrySendError::Full(_) => PasswordError::Busy,
+                TrySendError::Disconnected(_) => PasswordError::Defect,
+            }
+        })?;
+        Ok(done)
     }
 }
 
 /// Does jobs until the pool is dropped.
-fn work(jobs: &Mutex<Receiver<Job>>) {
+fn work(jobs: &Mutex<Receiver<Job>>, backlog: &Backlog) {
     loop {
         // The lock is held while waiting for a job, not while doing it. Nothing in between can panic and poison it.
         let job = match jobs.lock() {
             Ok(jobs) => jobs.recv(),
             Err(_) => return,
         };
-        match job {
-            Ok(job) => job(),
-            Err(_) => return,
-        }
+        let Ok(job) = job else { return };
+        backlog.taken(1, Instant::now());
+        // A panic is the affair of whoever asked, who hears of it because the answer is dropped; the thread has others to serve.
+        let _panicked = catch_unwind(AssertUnwindSafe(job));
     }
 }
 
@@ -187,6 +200,14 @@ mod tests {
 
     use super::super::random::os_random;
     use super::*;
+
+    #[tokio::test]
+    async fn a_panic_harms_nobody_but_its_own_caller() {
+        let pool = PasswordPool::new(Rounds::MIN, 1, 8).expect("a thread");
+        let broken = pool.run(|| -> bool { panic!("as the test wants it") }).expect("room");
+        assert!(broken.await.is_err());
+        assert_eq!(pool.verify_absent(secret("p")).await, Ok(false));
+    }
 
     fn pool() -> PasswordPool {
         PasswordPool::new(Rounds::MIN, 1, 8).expect("a thread")

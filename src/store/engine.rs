@@ -1,8 +1,12 @@
 //! What a database must be able to do for us: run a transaction script, and run it again. No SQL of ours is here.
 
 use std::fmt;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use crate::backlog::Backlog;
 
 /// A parameter of a statement. Statements number them `$1`, `$2`, … in order of first appearance.
 #[derive(Debug, Clone, Copy)]
@@ -209,22 +213,82 @@ pub trait Script: Send {
 }
 
 /// How long a script may wait for its turn. Beyond it its caller is told to come back: who waited so long has often gone already.
-pub(super) const TURN_WAIT_MAX: Duration = Duration::from_secs(5);
+const TURN_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// Where scripts wait for a thread of an engine; closed by dropping its sender.
+pub(super) struct Queue {
+    sender: Mutex<Option<SyncSender<Accepted>>>,
+    backlog: Arc<Backlog>,
+}
+
+/// The other end of a queue, for one thread or for several that take turns.
+pub(super) struct Turns {
+    waiting: Receiver<Accepted>,
+    backlog: Arc<Backlog>,
+}
+
+/// A queue of at most `burst_max`; one that does not run empty is as short as `standing_min` if need be: see `backlog`.
+pub(super) fn queue(burst_max: usize, standing_min: usize) -> (Queue, Turns) {
+    let (sender, waiting) = sync_channel(burst_max);
+    let backlog = Arc::new(Backlog::new(burst_max, standing_min));
+    (Queue { sender: Mutex::new(Some(sender)), backlog: backlog.clone() }, Turns { waiting, backlog })
+}
+
+impl Queue {
+    /// Has a script wait, or refuses it at once.
+    pub(super) fn put(&self, script: Box<dyn Script>) {
+        let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(sender) = sender else {
+            return script.finish(Err(StoreError::Unavailable("the server is shutting down".into())));
+        };
+        if !self.backlog.enter() {
+            return script.finish(Err(StoreError::Overloaded));
+        }
+        if let Err(error) = sender.try_send(Accepted { since: Instant::now(), script }) {
+            self.backlog.leave();
+            match error {
+                TrySendError::Full(accepted) => accepted.refuse(StoreError::Overloaded),
+                TrySendError::Disconnected(accepted) => {
+                    accepted.refuse(StoreError::Unavailable("the thread that did this has ended".into()));
+                }
+            }
+        }
+    }
+
+    /// Lets nobody in any more.
+    pub(super) fn close(&self) {
+        self.sender.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+impl Turns {
+    /// Waits for somebody, and takes at most so many of those who wait; none of them where all have waited too long. `None` when
+    /// the queue is closed and empty.
+    pub(super) fn take(&self, most: usize) -> Option<Vec<Box<dyn Script>>> {
+        let first = self.waiting.recv().ok()?;
+        let now = Instant::now();
+        let mut batch: Vec<_> = first.in_time(now).into_iter().collect();
+        let mut taken = 1;
+        while batch.len() < most
+            && let Ok(accepted) = self.waiting.try_recv()
+        {
+            batch.extend(accepted.in_time(now));
+            taken += 1;
+        }
+        self.backlog.taken(taken, now);
+        Some(batch)
+    }
+}
 
 /// A script that waits for its turn.
-pub(super) struct Accepted {
+struct Accepted {
     since: Instant,
     script: Box<dyn Script>,
 }
 
 impl Accepted {
-    /// From this moment.
-    pub(super) fn now(script: Box<dyn Script>) -> Accepted {
-        Accepted { since: Instant::now(), script }
-    }
-
     /// The script, unless it has waited too long, which its caller is told.
-    pub(super) fn in_time(self, now: Instant) -> Option<Box<dyn Script>> {
+    fn in_time(self, now: Instant) -> Option<Box<dyn Script>> {
         if now.duration_since(self.since) <= TURN_WAIT_MAX {
             return Some(self.script);
         }
@@ -233,7 +297,7 @@ impl Accepted {
     }
 
     /// Says no.
-    pub(super) fn refuse(self, error: StoreError) {
+    fn refuse(self, error: StoreError) {
         self.script.finish(Err(error));
     }
 }

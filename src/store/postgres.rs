@@ -9,12 +9,11 @@ mod reach;
 mod row;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::engine::{Accepted, Effect, Engine, Script, StoreError, Tx, Value, Verdict, wait_for};
+use super::engine::{Effect, Engine, Queue, Script, StoreError, Turns, Tx, Value, Verdict, queue, wait_for};
 use super::migrate::Purpose;
 use connection::{Connection, Lost, Mark};
 use hosts::Hosts;
@@ -23,7 +22,7 @@ use row::PostgresRow;
 
 /// As many scripts as one commit may carry.
 const BATCH_MAX: usize = 256;
-/// As many scripts as may wait, for each lane and for the readers together.
+/// As many scripts as may wait in a burst, for each lane and for the readers together; fewer where they do not catch up.
 const WAITING_MAX: usize = 4096;
 /// Lanes that write. Each batches what arrives while it commits, so few suffice.
 const LANES: usize = 2;
@@ -48,29 +47,6 @@ pub struct Postgres {
     listener: Arc<OnceLock<Listener>>,
 }
 
-/// Where scripts wait; closed by taking the sender out.
-struct Queue(Mutex<Option<SyncSender<Accepted>>>);
-
-impl Queue {
-    fn put(&self, script: Box<dyn Script>) {
-        let sender = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Some(sender) = sender else {
-            return script.finish(Err(StoreError::Unavailable("the server is shutting down".into())));
-        };
-        match sender.try_send(Accepted::now(script)) {
-            Ok(()) => {}
-            Err(TrySendError::Full(accepted)) => accepted.refuse(StoreError::Overloaded),
-            Err(TrySendError::Disconnected(accepted)) => {
-                accepted.refuse(StoreError::Unavailable("the lane has stopped".into()));
-            }
-        }
-    }
-
-    fn close(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-    }
-}
-
 impl Postgres {
     /// Connects to `postgres://user@host1,host2/database`. Several hosts are tried in turn for one that accepts writes.
     ///
@@ -85,24 +61,24 @@ impl Postgres {
         let mut threads = Vec::new();
         let mut lanes = Vec::new();
         for number in 0..LANES {
-            let (sender, waiting) = sync_channel(WAITING_MAX);
+            let (queue, turns) = queue(WAITING_MAX, 2 * BATCH_MAX);
             let lane = Lane::new(&hosts, Connection::open_for_writing, &reach, &listener);
-            threads.push(spawn(format!("postgres-lane-{number}"), move || lane.write_batches(&waiting))?);
-            lanes.push(Queue(Mutex::new(Some(sender))));
+            threads.push(spawn(format!("postgres-lane-{number}"), move || lane.write_batches(&turns))?);
+            lanes.push(queue);
         }
-        let (sender, waiting) = sync_channel(WAITING_MAX);
-        let waiting = Arc::new(Mutex::new(waiting));
+        let (readers, turns) = queue(WAITING_MAX, 2 * READERS);
+        let turns = Arc::new(Mutex::new(turns));
         for number in 0..READERS {
             let lane = Lane::new(&hosts, Connection::open, &reach, &listener);
-            let waiting = waiting.clone();
-            threads.push(spawn(format!("postgres-reader-{number}"), move || lane.read_each(&waiting))?);
+            let turns = turns.clone();
+            threads.push(spawn(format!("postgres-reader-{number}"), move || lane.read_each(&turns))?);
         }
         let news = news::listen(hosts, listener.clone())?;
         Ok(Postgres {
             news,
             lanes,
             next_lane: Default::default(),
-            readers: Queue(Mutex::new(Some(sender))),
+            readers,
             threads: Mutex::new(threads),
             listener,
         })
@@ -193,28 +169,21 @@ impl Lane {
         Lane { hosts: hosts.clone(), open, connection: None, reach: reach.clone(), listener: listener.clone() }
     }
 
-    fn write_batches(mut self, waiting: &Receiver<Accepted>) {
-        while let Ok(first) = waiting.recv() {
-            let now = Instant::now();
-            let mut batch: Vec<_> = first.in_time(now).into_iter().collect();
-            while batch.len() < BATCH_MAX
-                && let Ok(accepted) = waiting.try_recv()
-            {
-                batch.extend(accepted.in_time(now));
-            }
+    fn write_batches(mut self, turns: &Turns) {
+        while let Some(batch) = turns.take(BATCH_MAX) {
             if !batch.is_empty() {
-                self.write_patiently(batch, now + PATIENCE);
+                self.write_patiently(batch, Instant::now() + PATIENCE);
             }
         }
     }
 
-    fn read_each(mut self, waiting: &Mutex<Receiver<Accepted>>) {
+    fn read_each(mut self, turns: &Mutex<Turns>) {
         loop {
-            let accepted = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
-            let Ok(accepted) = accepted else { return };
-            let now = Instant::now();
-            let Some(mut script) = accepted.in_time(now) else { continue };
-            let deadline = now + PATIENCE;
+            let taken = turns.lock().unwrap_or_else(PoisonError::into_inner).take(1);
+            let Some(taken) = taken else { return };
+            // none where it has waited too long
+            let Some(mut script) = taken.into_iter().next() else { continue };
+            let deadline = Instant::now() + PATIENCE;
             let outcome = loop {
                 match self.read_once(script.as_mut()) {
                     Err(Failure::Again(_)) if Instant::now() < deadline => {}

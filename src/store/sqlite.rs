@@ -8,21 +8,20 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql, types::ToSqlOutput, types::ValueRef};
 
 use self::checkpoint::LogKeeper;
-use super::engine::{Accepted, Effect, Engine, Row, Script, StoreError, Tx, Value, Verdict, wait_for};
+use super::engine::{Effect, Engine, Queue, Row, Script, StoreError, Turns, Tx, Value, Verdict, queue, wait_for};
 
 /// The name of the database in its directory.
 pub const FILE: &str = "kilonova.db";
 /// As many scripts as one commit may carry; more wait for the next.
 const BATCH_MAX: usize = 1024;
-/// As many scripts as may wait for the writer; beyond it writes are refused, so that nobody waits for minutes.
+/// As many scripts as may wait for the writer in a burst; fewer where it does not catch up. Beyond it writes are refused.
 const WAITING_MAX: usize = 8192;
 /// Statements a connection keeps prepared.
 const STATEMENTS_KEPT: usize = 256;
@@ -36,7 +35,7 @@ type Listener = Box<dyn Fn(Effect) + Send + Sync>;
 /// A database file with its writer thread.
 pub struct Sqlite {
     path: PathBuf,
-    queue: Mutex<Option<SyncSender<Accepted>>>,
+    queue: Queue,
     writer: Mutex<Option<JoinHandle<()>>>,
     readers: Mutex<Vec<Connection>>,
     listener: Arc<OnceLock<Listener>>,
@@ -52,15 +51,15 @@ impl Sqlite {
         let mut connection = connect(path)?;
         let log = LogKeeper::start(&mut connection, path)?;
         let listener: Arc<OnceLock<Listener>> = Arc::default();
-        let (queue, waiting) = sync_channel(WAITING_MAX);
+        let (queue, turns) = queue(WAITING_MAX, 2 * BATCH_MAX);
         let effects = listener.clone();
         let writer = std::thread::Builder::new()
             .name("sqlite-writer".into())
-            .spawn(move || write_batches(&connection, log, &waiting, &effects))
+            .spawn(move || write_batches(&connection, log, &turns, &effects))
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
         Ok(Sqlite {
             path: path.to_owned(),
-            queue: Mutex::new(Some(queue)),
+            queue,
             writer: Mutex::new(Some(writer)),
             readers: Mutex::default(),
             listener,
@@ -92,17 +91,7 @@ impl Engine for Sqlite {
     }
 
     fn write(&self, script: Box<dyn Script>) {
-        let queue = self.queue.lock().expect("nobody panics while holding the queue").clone();
-        let Some(queue) = queue else {
-            return script.finish(Err(StoreError::Unavailable("the server is shutting down".into())));
-        };
-        match queue.try_send(Accepted::now(script)) {
-            Ok(()) => {}
-            Err(TrySendError::Full(accepted)) => accepted.refuse(StoreError::Overloaded),
-            Err(TrySendError::Disconnected(accepted)) => {
-                accepted.refuse(StoreError::Unavailable("the writer has stopped".into()));
-            }
-        }
+        self.queue.put(script);
     }
 
     fn on_effect(&self, listener: Listener) {
@@ -110,7 +99,7 @@ impl Engine for Sqlite {
     }
 
     fn close(&self) {
-        self.queue.lock().expect("nobody panics while holding the queue").take();
+        self.queue.close();
         let writer = self.writer.lock().expect("nobody panics while holding the writer").take();
         if let Some(writer) = writer {
             wait_for(writer);
@@ -152,15 +141,8 @@ fn read_once(connection: &Connection, script: &mut dyn Script) -> Result<(), Sto
     outcome.map(|_| ()).map_err(|_| StoreError::Defect("a script panicked".into()))
 }
 
-fn write_batches(connection: &Connection, log: LogKeeper, waiting: &Receiver<Accepted>, listener: &OnceLock<Listener>) {
-    while let Ok(first) = waiting.recv() {
-        let now = Instant::now();
-        let mut batch: Vec<_> = first.in_time(now).into_iter().collect();
-        while batch.len() < BATCH_MAX
-            && let Ok(accepted) = waiting.try_recv()
-        {
-            batch.extend(accepted.in_time(now));
-        }
+fn write_batches(connection: &Connection, log: LogKeeper, turns: &Turns, listener: &OnceLock<Listener>) {
+    while let Some(batch) = turns.take(BATCH_MAX) {
         if !batch.is_empty() {
             write_batch(connection, batch, listener);
         }

@@ -6,7 +6,7 @@ use crate::pages::sources;
 
 /// Each room with its floor, and what the floor is for: the reason why an arrow may not point up from it.
 const FLOORS: [(&[&str], &str); 6] = [
-    (&["model", "json", "config"], "the nouns are pure: no I/O, no HTTP, nothing that decides"),
+    (&["model", "json", "config", "backlog"], "the nouns are pure: no I/O, no HTTP, nothing that decides"),
     (&["policy"], "the locks decide by what they are told, and ask nobody"),
     (&["store", "hypervisor", "blobs"], "the machines do as they are told, and know neither verbs nor HTTP"),
     (&["identity", "compute", "image", "network"], "the verbs know no HTTP: only the doors know codes and dialects"),

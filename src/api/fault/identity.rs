@@ -14,7 +14,7 @@ pub fn fault(error: &Error) -> Fault {
     match error {
         Error::Store(error) => super::store(error),
         Error::Password(PasswordError::Busy) => Fault::unavailable(PASSWORD_RETRY_SECONDS),
-        Error::Password(PasswordError::BadHash | PasswordError::Stopped) => Fault::defect(),
+        Error::Password(PasswordError::BadHash | PasswordError::Defect) => Fault::defect(),
         Error::Unauthorized => unauthorized("The request you have made requires authentication."),
         Error::UnsupportedMethod => unauthorized("Attempted to authenticate with an unsupported method."),
         Error::CredentialWithScope => unauthorized(
