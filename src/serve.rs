@@ -1,5 +1,5 @@
 //! The street: accepts connections, keeps limits, hands requests to an [`Answer`], and leaves in good order.
-//! What is answered is not known here, except where nobody answers: 500 after a panic, 503 out of time or room.
+//! What is answered is not known here, except to a connection there is no room for: 503.
 //!
 //! HTTP/1.1 by hyper, without a middleware stack. Header names leave in lower case, which clients must and do accept.
 
@@ -8,6 +8,7 @@ mod connection;
 mod data_dir;
 mod exchange;
 mod pace;
+mod pressure;
 mod refusal;
 mod tls;
 
@@ -23,12 +24,26 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use crate::api::message::{Request, Response};
 use crate::config::Settings;
 pub use data_dir::{DataDirError, DataDirLock, open_private};
+use pace::Pace;
+use pressure::Pressure;
 pub use tls::{Tls, TlsError};
 
 /// Who answers requests.
 pub trait Answer: Send + Sync + 'static {
     /// The answer to a request. It is dropped, unfinished, when the client goes away or time is up.
     fn answer(&self, request: Request) -> impl Future<Output = Response> + Send;
+
+    /// What is said to a request for this path where `answer` gives nothing. The id is that of the request, where it has one yet.
+    fn without_answer(&self, why: NoAnswer, path: &str, request_id: Option<&str>) -> Response;
+}
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoAnswer {
+    /// It panicked.
+    Panicked,
+    /// It was not there in time, or there are so many requests that it was not even begun.
+    Overloaded,
 }
 
 /// What a connection may cost.
@@ -189,7 +204,11 @@ pub async fn serve(
         refused: Arc::new(Semaphore::new(refusal::REFUSALS_MAX)),
         stage: watch::Sender::new(Stage::Open),
         limits: Arc::new(limits),
+        pressure: Arc::default(),
     };
+    if let Err(cause) = street.pressure.watch() {
+        tracing::warn!(%cause, "how long requests wait cannot be measured, so none is refused for it");
+    }
     tokio::select! {
         () = street.accept(&listener) => (),
         () = street.keep_up() => (),
@@ -208,6 +227,7 @@ struct Street<A> {
     refused: Arc<Semaphore>,
     stage: watch::Sender<Stage>,
     limits: Arc<Limits>,
+    pressure: Arc<Pressure>,
 }
 
 impl<A: Answer> Street<A> {
@@ -235,10 +255,11 @@ impl<A: Answer> Street<A> {
         if let Ok(place) = Arc::clone(&self.served).try_acquire_owned() {
             let (answer, limits) = (Arc::clone(&self.answer), Arc::clone(&self.limits));
             let (stage, tls) = (self.stage.subscribe(), self.tls.clone());
+            let pace = Pace::new(&limits, Arc::clone(&self.pressure));
             tokio::spawn(async move {
                 match tls {
-                    None => connection::serve(stream, answer, limits, stage).await,
-                    Some(tls) => connection::serve_over(&tls, stream, answer, limits, stage).await,
+                    None => connection::serve(stream, pace, answer, limits, stage).await,
+                    Some(tls) => connection::serve_over(&tls, stream, pace, answer, limits, stage).await,
                 }
                 drop::<OwnedSemaphorePermit>(place);
             });
@@ -251,8 +272,10 @@ impl<A: Answer> Street<A> {
                 }
                 drop::<OwnedSemaphorePermit>(place);
             });
+        } else if self.tls.is_none() {
+            refusal::no_room_at_once(stream);
         }
-        // Beyond both the connection is closed without a word: words cost what we do not have.
+        // Beyond all of these the connection is closed without a word: a TLS handshake costs what we do not have.
     }
 
     /// A client that went away before it was accepted costs nothing; out of open files, only waiting helps.

@@ -8,7 +8,7 @@ pub mod servers;
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
-use super::dialect::{Api, Dialect};
+use super::dialect::{self, Api, Dialect};
 use super::message::{Body, Response};
 use super::rate::TooOften;
 use super::schema::SchemaError;
@@ -18,8 +18,8 @@ use crate::json_object;
 use crate::model::time::Timestamp;
 use crate::store::StoreError;
 
-/// Seconds after which a client that met an overloaded or absent store may try again.
-const RETRY_AFTER_SECONDS: u64 = 1;
+/// Seconds after which a client that met too many others, or an absent store, may try again.
+pub const RETRY_AFTER_SECONDS: u64 = 1;
 
 /// A refusal, ready to be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,6 +131,14 @@ impl Fault {
             headers.append(name, value.clone());
         }
         Response { headers, body: Body::Bytes(body.into()), ..Response::new(self.status) }
+    }
+
+    /// The whole answer to a request for this path, for those who speak before the request has come to a door.
+    pub fn response_at(&self, path: &str, request_id: &str) -> Response {
+        let (dialect, _) = dialect::door(super::collapsed(path));
+        let mut response = self.response(dialect);
+        super::name_request(dialect, &mut response.headers, request_id);
+        response
     }
 
     /// `{"itemNotFound": {"code": 404, "message": "…"}}`, with `retryAfter` where there is one (nova/api/openstack/wsgi.py).

@@ -290,11 +290,15 @@ impl Visit<'_> {
         if dialect.api == Api::Identity {
             headers.insert(header::VARY, HeaderValue::from_static("X-Auth-Token"));
         }
-        if !dialect.prefix.is_empty() {
-            set(headers, "x-openstack-request-id", &self.request_id);
-            if dialect.api == Api::Compute {
-                set(headers, "x-compute-request-id", &self.request_id);
-            }
+        name_request(dialect, headers, &self.request_id);
+    }
+}
+
+fn name_request(dialect: &Dialect, headers: &mut HeaderMap, request_id: &str) {
+    if !dialect.prefix.is_empty() {
+        set(headers, "x-openstack-request-id", request_id);
+        if dialect.api == Api::Compute {
+            set(headers, "x-compute-request-id", request_id);
         }
     }
 }

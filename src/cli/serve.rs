@@ -8,11 +8,12 @@ use clap::Args;
 use super::settings::SettingFlags;
 use super::start;
 use crate::api;
+use crate::api::fault::{Fault, RETRY_AFTER_SECONDS};
 use crate::api::message::{Request, Response};
 use crate::cloud::Cloud;
 use crate::config::{Loaded, Settings};
 use crate::logs;
-use crate::serve::{self, Answer, DataDirLock, Ended};
+use crate::serve::{self, Answer, DataDirLock, Ended, NoAnswer};
 
 #[derive(Debug, Args)]
 pub(super) struct Serve {
@@ -86,5 +87,14 @@ impl Answer for Doors {
             logs::name_project(project);
         }
         response
+    }
+
+    fn without_answer(&self, why: NoAnswer, path: &str, request_id: Option<&str>) -> Response {
+        let fault = match why {
+            NoAnswer::Panicked => Fault::defect(),
+            NoAnswer::Overloaded => Fault::unavailable(RETRY_AFTER_SECONDS),
+        };
+        let request_id = request_id.map_or_else(|| self.0.fresh_request_id(), str::to_owned);
+        fault.response_at(path, &request_id)
     }
 }

@@ -19,11 +19,12 @@ use super::{Answer, Limits, Stage, Tls};
 /// timeout. Whoever looks for them finds them at level debug.
 pub(super) async fn serve<A: Answer>(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send,
+    pace: Pace,
     answer: Arc<A>,
     limits: Arc<Limits>,
     mut stage: watch::Receiver<Stage>,
 ) {
-    let pace = Arc::new(Pace::new(&limits));
+    let pace = Arc::new(pace);
     let service = service_fn(|request: hyper::Request<Incoming>| {
         let exchange = Exchange::begin(&request, Arc::clone(&pace));
         let (answer, limits) = (Arc::clone(&answer), Arc::clone(&limits));
@@ -55,6 +56,7 @@ pub(super) async fn serve<A: Answer>(
 pub(super) async fn serve_over<A: Answer>(
     tls: &Tls,
     stream: TcpStream,
+    pace: Pace,
     answer: Arc<A>,
     limits: Arc<Limits>,
     mut stage: watch::Receiver<Stage>,
@@ -69,5 +71,6 @@ pub(super) async fn serve_over<A: Answer>(
             Err(_) => return tracing::debug!("a connection took too long for TLS"),
         },
     };
-    serve(stream, answer, limits, stage).await;
+    pace.begin();
+    serve(stream, pace, answer, limits, stage).await;
 }

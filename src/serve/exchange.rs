@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::body::{InBody, OutBody};
 use super::pace::Pace;
-use super::{Answer, Limits, refusal};
+use super::{Answer, Limits, NoAnswer};
 use crate::api::message::{Body, Request, Response};
 use crate::logs::{About, AccessRecord, access_line};
 
@@ -103,32 +103,39 @@ impl Exchange {
         limits: &Limits,
         request: hyper::Request<Incoming>,
     ) -> hyper::Response<OutBody> {
+        if !self.pace.lets_in() {
+            let refused = self.without_answer(answer, NoAnswer::Overloaded);
+            return self.give(refused);
+        }
         let deadline = Arc::new(Deadline::new(self.begun, limits.request_timeout));
         let request = taken(request, limits.body_timeout, &deadline);
         // Nothing of ours is looked at after a panic, except locks, which know that they are poisoned.
         let answered = AssertUnwindSafe(async { answer.answer(request).await }).catch_unwind();
         let (answered, about) = About::listen(deadline.keep(answered)).await;
         self.about = about;
-        let request_id = self.about.request_id.as_deref();
         let response = match answered {
             Some(Ok(response)) => response,
             // The panic itself, with its place, is in the log already: the panic hook writes it.
-            Some(Err(_)) => refusal::panicked(request_id),
+            Some(Err(_)) => self.without_answer(answer, NoAnswer::Panicked),
             None => {
-                tracing::warn!(request_id, path = self.path, "no answer in time");
-                refusal::out_of_time(request_id)
+                tracing::warn!(request_id = self.about.request_id, path = self.path, "no answer in time");
+                self.without_answer(answer, NoAnswer::Overloaded)
             }
         };
-        if self.about.request_id.is_none() {
-            self.about.request_id = request_id_in(&response.headers);
-        }
-        self.status = Some(response.status);
         self.give(response)
+    }
+
+    fn without_answer<A: Answer>(&self, answer: &A, why: NoAnswer) -> Response {
+        answer.without_answer(why, &self.path, self.about.request_id.as_deref())
     }
 
     /// The response in hyper's type. The length of a body is ours to say: what the headers say of it counts only for HEAD
     /// without a body, where nobody else knows. A 204 has `Content-Length: 0`, as OpenStack's has.
-    fn give(self, response: Response) -> hyper::Response<OutBody> {
+    fn give(mut self, response: Response) -> hyper::Response<OutBody> {
+        if self.about.request_id.is_none() {
+            self.about.request_id = request_id_in(&response.headers);
+        }
+        self.status = Some(response.status);
         let Response { status, mut headers, body, .. } = response;
         let head = self.method == Method::HEAD;
         let keeps_its_own = head && matches!(&body, Body::Bytes(bytes) if bytes.is_empty());

@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use super::Limits;
+use super::pressure::Pressure;
 
 /// No deadline: the client waits for us.
 const NEVER: u64 = u64::MAX;
@@ -28,11 +29,12 @@ pub(super) struct Pace {
     header_timeout: Duration,
     idle_timeout: Duration,
     write_timeout: Duration,
+    pressure: Arc<Pressure>,
 }
 
 impl Pace {
     /// The pace of a new connection: it was made for a request, so its first has to come in the time for headers.
-    pub(super) fn new(limits: &Limits) -> Pace {
+    pub(super) fn new(limits: &Limits, pressure: Arc<Pressure>) -> Pace {
         let pace = Pace {
             origin: Instant::now(),
             read_deadline: AtomicU64::new(NEVER),
@@ -40,9 +42,20 @@ impl Pace {
             header_timeout: limits.header_timeout,
             idle_timeout: limits.idle_timeout,
             write_timeout: limits.body_timeout,
+            pressure,
         };
-        pace.expect_within(limits.header_timeout);
+        pace.begin();
         pace
+    }
+
+    /// From now on the time for the headers of the first request counts.
+    pub(super) fn begin(&self) {
+        self.expect_within(self.header_timeout);
+    }
+
+    /// Whether the next request is answered, or refused because there are too many.
+    pub(super) fn lets_in(&self) -> bool {
+        self.pressure.lets_in()
     }
 
     /// A request is there; now the client waits for us.

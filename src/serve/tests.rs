@@ -1,5 +1,7 @@
 //! The street from outside: real sockets on a free port, short times, and waiting for what must happen.
 
+mod abuse;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +13,8 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::{Answer, Ended, Limits, Tls, serve};
+use super::{Answer, Ended, Limits, NoAnswer, Tls, serve};
+use crate::api::fault::Fault;
 use crate::api::message::{Body, BodyError, Request, Response};
 
 /// Longer than anything here takes; only a failing test waits so long.
@@ -59,8 +62,17 @@ impl Answer for Echo {
                 Err(BodyError::TimedOut) => text(408, "slow"),
                 Err(BodyError::TooLong(_) | BodyError::Broken(_)) => text(400, "broken"),
             },
+            "/panic-in-body" => Response { body: Body::Stream(Box::pin(Panics), None), ..text(200, "") },
             path => text(200, &format!("{} {path} {:?} {host} {:?}", request.method, request.query, request.body)),
         }
+    }
+
+    fn without_answer(&self, why: NoAnswer, path: &str, request_id: Option<&str>) -> Response {
+        let fault = match why {
+            NoAnswer::Panicked => Fault::defect(),
+            NoAnswer::Overloaded => Fault::unavailable(1),
+        };
+        fault.response_at(&format!("/v2.1{path}"), request_id.unwrap_or("req-of-nobody"))
     }
 }
 
@@ -74,6 +86,19 @@ fn text(status: u16, text: &str) -> Response {
 fn stream(length: Option<u64>) -> Response {
     let chunks = ["abc", "def"].map(|chunk| Ok(Bytes::from(chunk)));
     Response { body: Body::Stream(Box::pin(futures_util::stream::iter(chunks)), length), ..text(200, "") }
+}
+
+struct Panics;
+
+impl futures_util::Stream for Panics {
+    type Item = Result<Bytes, BodyError>;
+
+    fn poll_next(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Self::Item>> {
+        panic!("as the test wants it, when the head is said already")
+    }
 }
 
 fn endless() -> Response {

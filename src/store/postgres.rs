@@ -74,14 +74,7 @@ impl Postgres {
             threads.push(spawn(format!("postgres-reader-{number}"), move || lane.read_each(&turns))?);
         }
         let news = news::listen(hosts, listener.clone())?;
-        Ok(Postgres {
-            news,
-            lanes,
-            next_lane: Default::default(),
-            readers,
-            threads: Mutex::new(threads),
-            listener,
-        })
+        Ok(Postgres { news, lanes, next_lane: Default::default(), readers, threads: Mutex::new(threads), listener })
     }
 }
 
