@@ -24,6 +24,7 @@ mod images;
 mod key_pairs;
 mod limits;
 mod linear;
+mod matrix;
 mod network;
 mod order;
 mod pages;
