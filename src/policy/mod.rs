@@ -86,7 +86,9 @@ impl Facts for Caller {
             "project_id" | "tenant" | "tenant_id" => self.project_id.as_ref().map(|id| Fact::Str(id.as_str())),
             "project_domain_id" => self.project_domain_id.as_ref().map(|id| Fact::Str(id.as_str())),
             "token.project.domain.id" => self.project_domain_id.as_ref().map(|id| Fact::Str(id.as_str())),
-            "domain_id" | "token.domain.id" => self.domain_id.as_ref().map(|id| Fact::Str(id.as_str())),
+            // oslo.context hands out every attribute, `None` where there is none, and Keystone's rules count on it: `not domain_id:None`
+            "domain_id" => Some(self.domain_id.as_ref().map_or(Fact::None, |id| Fact::Str(id.as_str()))),
+            "token.domain.id" => self.domain_id.as_ref().map(|id| Fact::Str(id.as_str())),
             "system_scope" | "system" => self.system.then_some(Fact::Str("all")),
             "roles" => Some(Fact::List(&self.roles)),
             "is_admin" => Some(Fact::Bool(self.is_admin)),
@@ -145,8 +147,9 @@ pub trait Action: Send + Sync + 'static {
     const DEPRECATED: Option<&'static str> = None;
     /// Which tokens the rule is for.
     const SCOPES: Scopes = Scopes::Project;
-    /// Whether whoever is refused does not learn that the target is there: Glance's `get_image`.
-    const HIDES: bool = false;
+    /// The rule that says who may know that the target is there: whoever fails it too is answered as if it were not. Glance asks
+    /// `get_image` so; everywhere else `Target::is_visible_to` decides alone.
+    const KNOWN_BY: Option<&'static str> = None;
     /// One sentence for the sample policy file.
     const DOC: &'static str;
     /// Whether it needs no token at all. With an empty `RULE` and without this, every caller may.
@@ -285,7 +288,11 @@ impl Policy {
         if self.permits::<A>(who, &it.0, verdicts)? {
             return Ok(Allowed { target: it.0, action: PhantomData });
         }
-        Err(if A::HIDES { Refused::Hidden } else { Refused::Forbidden(A::RULE) })
+        let may_know = match A::KNOWN_BY {
+            None => true,
+            Some(rule) => rule != A::RULE && self.holds_in_scope::<A>(rule, who, &it.0, verdicts)?,
+        };
+        Err(if may_know { Refused::Forbidden(A::RULE) } else { Refused::Hidden })
     }
 
     /// Whether the rule of `A` says yes about something that is already open: for fields and options with a rule of their own.
@@ -293,9 +300,17 @@ impl Policy {
     /// # Errors
     /// Only `Ask`.
     pub fn permits<A: Action>(&self, who: &Caller, it: &A::Target, verdicts: &Verdicts) -> Result<bool, Refused> {
-        if A::RULE.is_empty() {
-            return Ok(true);
-        }
+        if A::RULE.is_empty() { Ok(true) } else { self.holds_in_scope::<A>(A::RULE, who, it, verdicts) }
+    }
+
+    /// What a rule says of the target of `A`, to a token of the kind that `A` takes.
+    fn holds_in_scope<A: Action>(
+        &self,
+        rule: &str,
+        who: &Caller,
+        it: &A::Target,
+        verdicts: &Verdicts,
+    ) -> Result<bool, Refused> {
         let takes_token = match A::SCOPES {
             Scopes::Project => who.project_id.is_some(),
             Scopes::SystemOrProject => who.domain_id.is_none(),
@@ -304,7 +319,7 @@ impl Policy {
         if !takes_token {
             return Ok(false);
         }
-        self.holds(A::RULE, Case { credentials: who, target: it, verdicts })
+        self.holds(rule, Case { credentials: who, target: it, verdicts })
     }
 
     /// What `context_is_admin` says of a caller whose `is_admin` is not decided yet.

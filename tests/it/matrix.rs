@@ -77,6 +77,57 @@ async fn asked(house: &House, people: &[Client], line: &Line) -> Vec<u16> {
     statuses
 }
 
+/// Whoever may list things may still not list those of others.
+#[tokio::test]
+async fn lists_show_nothing_of_other_projects_and_domains() {
+    let house = stage::furnished().await;
+    let keys = &house.cloud.keys;
+    let person = |name: &str| PEOPLE.iter().find(|person| person.name == name).expect("a person").client(&house, keys);
+    let theirs = [stage::SERVER.to_owned(), stage::IMAGE.to_owned(), id_of("blue"), id_of("member")];
+    for (path, id) in [("/v2.1/servers", 0), ("/image/v2/images", 1), ("/network/v2.0/security-groups", 2)] {
+        assert!(person("reader").get(path).await.is(200).text().contains(&theirs[id]), "{path}");
+    }
+    for (name, path) in [
+        ("other reader", "/v2.1/servers"),
+        ("other reader", "/v2.1/servers/detail"),
+        ("other member", "/v2/servers/detail"),
+        ("other member", "/v2.1/servers/detail?deleted=true&changes-since=2000-01-01T00:00:00Z"),
+        ("other member", "/v2.1/servers/detail?project_id=@blue&user_id=@member"),
+        ("other member", "/v2.1/images/detail"),
+        ("other member", "/v2.1/limits"),
+        ("other manager", "/v2.1/flavors/detail?is_public=None"),
+        ("other member", "/image/v2/images?owner=@blue"),
+        ("other member", "/image/v2/images?visibility=all"),
+        ("other member", "/image/v2/images?visibility=shared&member_status=all"),
+        ("other member", "/network/v2.0/security-groups"),
+        ("other member", "/network/v2.0/security-groups?project_id=@blue"),
+        ("other member", "/network/v2.0/security-group-rules?tenant_id=@blue"),
+        ("other member", "/identity/v3/auth/projects"),
+        ("other member", "/identity/v2.0/tenants"),
+        ("stranger", "/identity/v3/auth/projects"),
+        ("stranger", "/network/v2.0/security-groups"),
+        ("other domain manager", "/identity/v3/users"),
+        ("other domain manager", "/identity/v3/users?domain_id=default"),
+        ("other domain manager", "/identity/v3/users?name=the%20member"),
+        ("other domain manager", "/identity/v3/projects"),
+        ("other domain manager", "/identity/v3/projects?domain_id=default&name=blue"),
+        ("other domain manager", "/identity/v3/role_assignments"),
+        ("other domain manager", "/identity/v3/role_assignments?user.id=@member"),
+        ("other domain manager", "/identity/v3/role_assignments?scope.project.id=@blue"),
+        ("other domain manager", "/identity/v3/role_assignments?scope.system=all"),
+        ("other domain manager", "/identity/v3/domains"),
+    ] {
+        let path = path.replace("@blue", &theirs[2]).replace("@member", &theirs[3]);
+        let text = person(name).get(&path).await.is(200).text();
+        // a list says again which list was asked for
+        let text = text.replace(path.split_once('?').map_or("?", |(_, query)| query), "");
+        for id in &theirs {
+            assert!(!text.contains(id.as_str()), "{name} reads of {id} at {path}: {text}");
+        }
+        assert!(!text.contains("\"default\"") || !path.contains("/v3/domains"), "{text}");
+    }
+}
+
 /// The columns, one below the other, each over its own.
 fn head() -> String {
     let mut head = String::from(

@@ -1,10 +1,25 @@
-//! The rules of Image (glance/policies/image.py), by Glance's names.
+//! The rules of Image (glance/policies/image.py), by Glance's names, and who may know of an image.
 
 use crate::model::image::{Image, ImageOf};
 use crate::policy::Action;
 
+/// Who may know that the target of a rule is there.
+trait Known {
+    const BY: Option<&'static str>;
+}
+
+/// Whoever may not see an image is not told by a 403 that it is there (glance/api/v2/policy.py, `ImageAPIPolicy._enforce`).
+impl Known for Image {
+    const BY: Option<&'static str> = Some("get_image");
+}
+
+/// An image that is not there yet is no secret.
+impl Known for ImageOf {
+    const BY: Option<&'static str> = None;
+}
+
 macro_rules! rule {
-    ($(#[$doc:meta])* $name:ident on $target:ty, $rule:literal, $default:expr, $words:literal $(, $hides:literal)?) => {
+    ($(#[$doc:meta])* $name:ident on $target:ty, $rule:literal, $default:expr, $words:literal) => {
         $(#[$doc])*
         pub struct $name;
 
@@ -12,7 +27,7 @@ macro_rules! rule {
             const RULE: &'static str = $rule;
             const DEFAULT: &'static str = $default;
             const DOC: &'static str = $words;
-            $(const HIDES: bool = $hides;)?
+            const KNOWN_BY: Option<&'static str> = <$target as Known>::BY;
             type Target = $target;
         }
     };
@@ -41,7 +56,7 @@ rule!(
 );
 rule!(
     /// Showing. Who may not learns nothing of the image.
-    GetImage on Image, "get_image", ADMIN_OR_READER_OF_ANY, "Get specified image", true
+    GetImage on Image, "get_image", ADMIN_OR_READER_OF_ANY, "Get specified image"
 );
 rule!(
     /// Listing.

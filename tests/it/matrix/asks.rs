@@ -310,7 +310,6 @@ pub const MORE: &[(&str, &str, &str, Needs)] = &[
     ),
     ("changing a public image of others", "PATCH", "/image/v2/images/{open}", Needs { body: Some(PATCH), ..NOTHING }),
     ("deleting a public image of others", "DELETE", "/image/v2/images/{open}", NO_DATA),
-    ("a token of one's own", "HEAD", "/identity/v3/auth/tokens", NOTHING),
     ("a role that makes an administrator", "PUT", "/identity/v3/projects/@blue/users/@member/roles/@role:admin", NOTHING),
     ("a user in another domain", "POST", "/identity/v3/users", json(r#"{"user": {"name": "new", "domain_id": "north"}}"#)),
     ("moving a user", "PATCH", "/identity/v3/users/@member", json(r#"{"user": {"domain_id": "north"}}"#)),
