@@ -1,13 +1,9 @@
-//! What one request costs without a socket: `api::handle` in process, for profilers.
-//!
-//!     cargo bench --bench handle -- "PUT server item" 100000
-//!     valgrind --tool=callgrind target/release/deps/handle-… "GET server metadata" 2000
-//!
-//! Prints nanoseconds for each request; under callgrind the instructions are the figure, which the machine's load does not disturb.
+//! A cloud in this process, with one server and one image of eight items each, and the requests that are counted.
 
-use std::sync::Arc;
-use std::time::Instant;
+use std::path::Path;
+use std::sync::{Arc, mpsc};
 
+use futures_util::future::join_all;
 use http::{HeaderValue, Method};
 use kilonova::api;
 use kilonova::api::message::{Body, Request};
@@ -18,25 +14,37 @@ use kilonova::hypervisor::fake::Fake;
 use kilonova::identity::random::buffered_random;
 use kilonova::json::{self, Json};
 use kilonova::model::time::Timestamp;
-use kilonova::store::Store;
+use kilonova::store::{Store, StoreError};
+use tokio::sync::oneshot;
 
-fn main() {
-    let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
-    let name = arguments.next().unwrap_or_else(|| "GET server metadata".into());
-    let count: u64 = arguments.next().map_or(20_000, |text| text.parse().expect("a number of requests"));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(async {
-        let directory = tempfile::tempdir().expect("a directory");
-        let bench = Bench::new(directory.path()).await;
-        let begun = Instant::now();
-        for number in 0..count {
-            let (method, path, body) = bench.request(&name, number);
-            let status = bench.send(method, &path, body).await.0;
-            assert!(status == 200 || status == 204, "{name} answers {status}");
+/// What is counted: the metadata operations whose cost `docs/performance.md` compares with Nova's.
+pub const OPERATIONS: [&str; 7] = [
+    "GET server metadata",
+    "GET server item",
+    "PUT server item",
+    "POST server metadata, 1 item",
+    "PUT server metadata, 5 items",
+    "GET image metadata",
+    "PUT image item",
+];
+
+/// Whether an operation waits for a commit.
+pub fn writes(operation: &str) -> bool {
+    !operation.starts_with("GET")
+}
+
+/// Does an operation so many times, so many of them at once.
+pub async fn run(operation: &str, count: u64, at_once: u64) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let bench = Bench::new(directory.path()).await;
+    for from in (0..count).step_by(usize::try_from(at_once).expect("a number of requests")) {
+        if at_once == 1 {
+            bench.ask(operation, from).await;
+        } else {
+            bench.ask_together(operation, from..count.min(from + at_once)).await;
         }
-        println!("{name}: {} ns a request", begun.elapsed().as_nanos() / u128::from(count));
-        bench.cloud.store.close();
-    });
+    }
+    bench.cloud.store.close();
 }
 
 struct Bench {
@@ -47,7 +55,7 @@ struct Bench {
 }
 
 impl Bench {
-    async fn new(directory: &std::path::Path) -> Bench {
+    async fn new(directory: &Path) -> Bench {
         let data_dir = directory.to_str().expect("temporary directories have names in UTF-8").to_owned();
         let flags = vec![("data_dir", data_dir), ("password_hash_rounds", "4".to_owned())];
         let sources = Sources { config: None, flags, environment: Vec::new() };
@@ -96,6 +104,36 @@ impl Bench {
         let server = self.send(Method::POST, "/v2.1/servers", server).await.1;
         self.server = text(server.get("server").expect("a server"), "id");
         while work::take_one(self.cloud.tools()).await.expect("tasks can be done") {}
+    }
+
+    async fn ask(&self, operation: &str, number: u64) {
+        let (method, path, body) = self.request(operation, number);
+        let status = self.send(method, &path, body).await.0;
+        assert!(status == 200 || status == 204, "{operation} answers {status}");
+    }
+
+    /// Has the writer wait until all requests stand behind it, so that they share one commit however the threads are scheduled.
+    async fn ask_together(&self, operation: &str, numbers: std::ops::Range<u64>) {
+        let (open, gate) = mpsc::channel();
+        let (entered, inside) = oneshot::channel();
+        let mut entered = Some(entered);
+        let store = self.cloud.store.clone();
+        let holding = tokio::spawn(async move {
+            let script = move |_: &mut dyn kilonova::store::Tx| {
+                if let Some(entered) = entered.take() {
+                    entered.send(()).expect("somebody waits before the gate");
+                    gate.recv().expect("the gate is opened");
+                }
+                Ok::<_, StoreError>(())
+            };
+            store.write(script).await
+        });
+        inside.await.expect("the writer runs the script");
+        let requests = join_all(numbers.map(|number| self.ask(operation, number)));
+        let opening = async { open.send(()).expect("the writer waits before the gate") };
+        // in this order: every request is in the queue before the gate opens
+        tokio::join!(biased; requests, opening);
+        holding.await.expect("the script does not panic").expect("a commit of nothing");
     }
 
     fn request(&self, name: &str, number: u64) -> (Method, String, String) {
