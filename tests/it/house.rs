@@ -81,6 +81,24 @@ impl House {
         House { cloud, driver, clock, directory, logins }
     }
 
+    /// Another process on the same database and directory, as far as a test can make one: it shares no memory with the first. None on
+    /// the embedded database, which serves one process only.
+    pub async fn neighbour(&self) -> Option<Arc<Cloud>> {
+        if !crate::engine::on_postgres() {
+            return None;
+        }
+        let time = self.clock.clone();
+        let parts = Parts {
+            settings: self.cloud.settings.clone(),
+            store: crate::engine::store(self.directory()).await,
+            driver: Arc::new(Fake::new()),
+            clock: Arc::new(move || Timestamp::from_microseconds(time.load(Ordering::SeqCst))),
+            chance: chance(),
+            public_url: "http://kilonova.test".into(),
+        };
+        Some(Cloud::new(self.directory(), parts).expect("a second cloud in the same directory"))
+    }
+
     /// Stops the process, as far as a test can, and starts it again on the same directory.
     pub async fn restarted(self) -> House {
         let House { cloud, driver, clock, directory, logins } = self;

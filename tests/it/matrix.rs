@@ -2,8 +2,8 @@
 //! by line against the defaults of Nova, Keystone and Glance; `UPDATE=1` writes it anew.
 
 mod asks;
-mod people;
-mod stage;
+pub mod people;
+pub mod stage;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
