@@ -230,7 +230,12 @@ impl Reply {
 
     /// A JSON document.
     pub fn json(json: &Json) -> Reply {
-        Reply { body: Body::Bytes(json::to_bytes(json).into()), ..Reply::empty() }
+        Reply::json_bytes(json::to_bytes(json))
+    }
+
+    /// A JSON document that is written already.
+    pub fn json_bytes(json: impl Into<Vec<u8>>) -> Reply {
+        Reply { body: Body::Bytes(json.into().into()), ..Reply::empty() }
     }
 
     /// The same with one more header.

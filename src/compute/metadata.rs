@@ -3,7 +3,7 @@
 
 use super::Error;
 use super::limits::Limit;
-use crate::model::metadata::{Metadata, MetadataItem};
+use crate::model::metadata::{Metadata, MetadataItem, MetadataText};
 use crate::model::server::{ServerAction, permits};
 use crate::model::server_metadata::ServerMetadata;
 use crate::model::time::Timestamp;
@@ -24,7 +24,12 @@ pub struct Bounds {
 ///
 /// # Errors
 /// Where lock, state or quota are in the way, in this order.
-pub fn merge(tx: &mut dyn Tx, server: ServerMetadata, items: Metadata, bounds: &Bounds) -> Result<Metadata, Error> {
+pub fn merge(
+    tx: &mut dyn Tx,
+    server: ServerMetadata,
+    items: &Metadata,
+    bounds: &Bounds,
+) -> Result<MetadataText, Error> {
     change(tx, server, bounds, |before| before.merged(items))
 }
 
@@ -32,15 +37,20 @@ pub fn merge(tx: &mut dyn Tx, server: ServerMetadata, items: Metadata, bounds: &
 ///
 /// # Errors
 /// As `merge`.
-pub fn replace(tx: &mut dyn Tx, server: ServerMetadata, items: Metadata, bounds: &Bounds) -> Result<Metadata, Error> {
-    change(tx, server, bounds, |before| before.replaced(items))
+pub fn replace(
+    tx: &mut dyn Tx,
+    server: ServerMetadata,
+    items: &Metadata,
+    bounds: &Bounds,
+) -> Result<MetadataText, Error> {
+    change(tx, server, bounds, |_| MetadataText::of(items))
 }
 
 /// Adds or changes one item.
 ///
 /// # Errors
 /// As `merge`.
-pub fn put_item(tx: &mut dyn Tx, server: ServerMetadata, item: MetadataItem, bounds: &Bounds) -> Result<(), Error> {
+pub fn put_item(tx: &mut dyn Tx, server: ServerMetadata, item: &MetadataItem, bounds: &Bounds) -> Result<(), Error> {
     change(tx, server, bounds, |before| before.with(item)).map(|_| ())
 }
 
@@ -48,8 +58,8 @@ fn change(
     tx: &mut dyn Tx,
     server: ServerMetadata,
     bounds: &Bounds,
-    change: impl FnOnce(Metadata) -> Metadata,
-) -> Result<Metadata, Error> {
+    change: impl FnOnce(MetadataText) -> MetadataText,
+) -> Result<MetadataText, Error> {
     permit(&server, ServerAction::UpdateMetadata, bounds)?;
     let after = change(server.items).within(bounds.limit.enforced);
     let after = after.map_err(|_| Error::TooManyItems { told: bounds.limit.told })?;
@@ -61,9 +71,8 @@ fn change(
 ///
 /// # Errors
 /// Where there is no such item, or lock or state are in the way, in this order.
-pub fn delete_item(tx: &mut dyn Tx, mut server: ServerMetadata, key: &str, bounds: &Bounds) -> Result<(), Error> {
-    let items = std::mem::take(&mut server.items);
-    let after = items.without(key).ok_or(Error::MetadataItemNotFound)?;
+pub fn delete_item(tx: &mut dyn Tx, server: ServerMetadata, key: &str, bounds: &Bounds) -> Result<(), Error> {
+    let after = server.items.clone().without(key).ok_or(Error::MetadataItemNotFound)?;
     permit(&server, ServerAction::DeleteMetadata, bounds)?;
     Ok(servers::save_metadata(tx, server.id, &after, bounds.now)?)
 }

@@ -1,6 +1,7 @@
 //! JSON exactly as Python's `json` module reads and writes it, because OpenStack's clients see its bytes.
 //! Here: the value and how views build it. Not here: reading (`parse`), writing (`write`), `repr` (`python`), shapes (`api::schema`).
 
+pub mod flat;
 mod number;
 mod object;
 mod parse;

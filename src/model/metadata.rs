@@ -1,10 +1,14 @@
 //! Metadata: an ordered map of short texts, and every rule on its items. Pure: a change makes a new map.
-//! Who may change it, and in which state of its owner, is decided elsewhere; so is its form on the wire.
+//! Who may change it, and in which state of its owner, is decided elsewhere.
+
+mod text;
 
 use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+
+pub use text::{MetadataText, NotAMap};
 
 /// The most characters a key, and the most characters a value may have.
 pub const CHARACTERS_MAX: usize = 255;

@@ -1,7 +1,7 @@
 //! A server as its metadata sees it: the map, and what decides whether it may change.
 
 use super::ids::{ProjectId, ServerId};
-use super::metadata::Metadata;
+use super::metadata::MetadataText;
 use super::server::{TaskState, VmState};
 
 /// A server, as far as its metadata is concerned.
@@ -20,5 +20,5 @@ pub struct ServerMetadata {
     /// Whether it is locked.
     pub locked: bool,
     /// The map.
-    pub items: Metadata,
+    pub items: MetadataText,
 }

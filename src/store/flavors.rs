@@ -3,7 +3,7 @@
 use super::{Row, StoreError, Tx, Value, items, parsed};
 use crate::model::flavor::Flavor;
 use crate::model::ids::{FlavorId, ProjectId};
-use crate::model::metadata::Metadata;
+use crate::model::metadata::{Metadata, MetadataText};
 use crate::model::time::Timestamp;
 use crate::policy::Guarded;
 
@@ -43,7 +43,7 @@ fn flavor(row: &dyn Row) -> Result<Flavor, StoreError> {
         rxtx_factor: parsed(row, 8)?,
         is_public: row.flag(9)?,
         disabled: row.flag(10)?,
-        extra_specs: items::from_text(row.text(11)?)?,
+        extra_specs: items::map(row.text(11)?)?,
         projects: Vec::new(),
     })
 }
@@ -176,7 +176,7 @@ pub fn has_name(tx: &mut dyn Tx, name: &str) -> Result<bool, StoreError> {
 /// # Errors
 /// The engine's; `Duplicate` where they are not.
 pub fn insert(tx: &mut dyn Tx, flavor: &Flavor, now: Timestamp) -> Result<(), StoreError> {
-    let (factor, specs) = (flavor.rxtx_factor.to_string(), items::to_text(&flavor.extra_specs));
+    let (factor, specs) = (flavor.rxtx_factor.to_string(), MetadataText::of(&flavor.extra_specs));
     tx.execute(
         &format!(
             "INSERT INTO flavors ({COLUMNS}, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
@@ -193,7 +193,7 @@ pub fn insert(tx: &mut dyn Tx, flavor: &Flavor, now: Timestamp) -> Result<(), St
             factor.as_str().into(),
             flavor.is_public.into(),
             flavor.disabled.into(),
-            specs.as_str().into(),
+            specs.as_json().into(),
             now.microseconds().into(),
         ],
     )?;
@@ -214,8 +214,8 @@ pub fn save_description(tx: &mut dyn Tx, id: &FlavorId, description: Option<&str
 /// # Errors
 /// The engine's.
 pub fn save_extra_specs(tx: &mut dyn Tx, id: &FlavorId, specs: &Metadata) -> Result<(), StoreError> {
-    let text = items::to_text(specs);
-    tx.execute("UPDATE flavors SET extra_specs = $1 WHERE id = $2", &[text.as_str().into(), id.as_str().into()])?;
+    let text = MetadataText::of(specs);
+    tx.execute("UPDATE flavors SET extra_specs = $1 WHERE id = $2", &[text.as_json().into(), id.as_str().into()])?;
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Row, StoreError, Tx, Value, items, parsed, parsed_or_null, server_details};
 use crate::model::ids::{ProjectId, ServerId, UserId};
-use crate::model::metadata::Metadata;
+use crate::model::metadata::MetadataText;
 use crate::model::server::{PowerState, ServerState, TaskState, VmState};
 use crate::model::server_metadata::ServerMetadata;
 use crate::model::server_record::Server;
@@ -25,7 +25,7 @@ pub fn metadata_of(tx: &mut dyn Tx, id: ServerId) -> Result<Option<Guarded<Serve
                 task_state: parsed_or_null(row, 2)?,
                 launched: !row.is_null(3),
                 locked: row.flag(4)?,
-                items: items::from_text(row.text(5)?)?,
+                items: items::text(row.text(5)?)?,
             }))
         },
     )
@@ -35,11 +35,10 @@ pub fn metadata_of(tx: &mut dyn Tx, id: ServerId) -> Result<Option<Guarded<Serve
 ///
 /// # Errors
 /// The engine's.
-pub fn save_metadata(tx: &mut dyn Tx, id: ServerId, items: &Metadata, now: Timestamp) -> Result<(), StoreError> {
-    let text = items::to_text(items);
+pub fn save_metadata(tx: &mut dyn Tx, id: ServerId, items: &MetadataText, now: Timestamp) -> Result<(), StoreError> {
     tx.execute(
         "UPDATE servers SET metadata = $1, updated_at = $2 WHERE id = $3",
-        &[text.as_str().into(), now.microseconds().into(), id.to_string().as_str().into()],
+        &[items.as_json().into(), now.microseconds().into(), id.to_string().as_str().into()],
     )?;
     Ok(())
 }
@@ -71,7 +70,7 @@ fn server(row: &dyn Row) -> Result<Server, StoreError> {
         deleted: row.flag(9)?,
         image_id: parsed_or_null(row, 10)?,
         flavor,
-        metadata: items::from_text(row.text(11)?)?,
+        metadata: items::map(row.text(11)?)?,
         created_at: Timestamp::from_microseconds(row.int(13)?),
         updated_at: Timestamp::from_microseconds(row.int(14)?),
         details,
@@ -131,7 +130,7 @@ pub fn save(tx: &mut dyn Tx, server: &Server) -> Result<(), StoreError> {
 fn write(tx: &mut dyn Tx, sql: &str, server: &Server, is_new: bool) -> Result<(), StoreError> {
     let moment = |moment: Option<Timestamp>| Value::from(moment.map(Timestamp::microseconds));
     let (id, image) = (server.id.to_string(), server.image_id.map(|id| id.to_string()));
-    let (metadata, details) = (items::to_text(&server.metadata), server_details::to_text(server));
+    let (metadata, details) = (MetadataText::of(&server.metadata), server_details::to_text(server));
     let state = &server.state;
     let mut values: Vec<Value<'_>> = vec![
         server.project_id.as_str().into(),
@@ -148,7 +147,7 @@ fn write(tx: &mut dyn Tx, sql: &str, server: &Server, is_new: bool) -> Result<()
         server.flavor.flavorid.as_str().into(),
         i64::from(server.flavor.vcpus).into(),
         i64::from(server.flavor.memory_mb).into(),
-        metadata.as_str().into(),
+        metadata.as_json().into(),
         details.as_str().into(),
         server.updated_at.microseconds().into(),
         moment(state.launched_at),

@@ -5,13 +5,12 @@ use http::StatusCode;
 use super::cloud_servers;
 use crate::api::call::Call;
 use crate::api::endpoint::{Endpoint, Error, Gives, Locate, Reply, Route, Takes, delete, get, post, put};
-use crate::api::message::Body;
 use crate::api::schema::{METADATA_COLLECTION, METADATA_ITEM, Schema};
 use crate::api::version::Microversion;
 use crate::compute::metadata::{self, Bounds};
 use crate::compute::{Error as ComputeError, limits};
 use crate::json;
-use crate::model::metadata::{Metadata, MetadataItem, MetadataKey, MetadataValue};
+use crate::model::metadata::{Metadata, MetadataItem, MetadataKey, MetadataText, MetadataValue};
 use crate::model::server_metadata::ServerMetadata;
 use crate::policy::{Action, Allowed, Guarded};
 use crate::store::{Tx, servers};
@@ -27,10 +26,10 @@ impl Endpoint for List {
     const DOC: &'static str = "Lists all metadata of a server, in the order in which the keys were first written.";
     type Action = policy::Index;
     type Takes = ();
-    type Gives = MetadataMap;
+    type Gives = MetadataText;
 
-    fn run(_: &mut dyn Tx, server: Allowed<policy::Index>, _: &Call, (): &()) -> Result<MetadataMap, Error> {
-        Ok(MetadataMap(server.into_target().items))
+    fn run(_: &mut dyn Tx, server: Allowed<policy::Index>, _: &Call, (): &()) -> Result<MetadataText, Error> {
+        Ok(server.into_target().items)
     }
 }
 
@@ -44,16 +43,16 @@ impl Endpoint for Merge {
         are replaced in place, all others stay. Answers the complete metadata.";
     type Action = policy::Create;
     type Takes = MetadataMap;
-    type Gives = MetadataMap;
+    type Gives = MetadataText;
 
     fn run(
         tx: &mut dyn Tx,
         server: Allowed<policy::Create>,
         call: &Call,
         body: &MetadataMap,
-    ) -> Result<MetadataMap, Error> {
+    ) -> Result<MetadataText, Error> {
         let bounds = bounds(tx, call)?;
-        Ok(MetadataMap(metadata::merge(tx, server.into_target(), body.0.clone(), &bounds)?))
+        Ok(metadata::merge(tx, server.into_target(), &body.0, &bounds)?)
     }
 }
 
@@ -67,16 +66,16 @@ impl Endpoint for Replace {
         An empty map removes everything.";
     type Action = policy::UpdateAll;
     type Takes = MetadataMap;
-    type Gives = MetadataMap;
+    type Gives = MetadataText;
 
     fn run(
         tx: &mut dyn Tx,
         server: Allowed<policy::UpdateAll>,
         call: &Call,
         body: &MetadataMap,
-    ) -> Result<MetadataMap, Error> {
+    ) -> Result<MetadataText, Error> {
         let bounds = bounds(tx, call)?;
-        Ok(MetadataMap(metadata::replace(tx, server.into_target(), body.0.clone(), &bounds)?))
+        Ok(metadata::replace(tx, server.into_target(), &body.0, &bounds)?)
     }
 }
 
@@ -88,12 +87,11 @@ impl Endpoint for ShowItem {
     const DOC: &'static str = "Shows one metadata item of a server, by key. Keys are case-sensitive.";
     type Action = policy::Show;
     type Takes = ();
-    type Gives = MetaItem;
+    type Gives = ItemText;
 
-    fn run(_: &mut dyn Tx, server: Allowed<policy::Show>, call: &Call, (): &()) -> Result<MetaItem, Error> {
-        let key = call.part("key");
-        let found = server.items.iter().find(|item| item.key.as_str() == key);
-        Ok(MetaItem(found.cloned().ok_or(ComputeError::MetadataItemNotFound)?))
+    fn run(_: &mut dyn Tx, server: Allowed<policy::Show>, call: &Call, (): &()) -> Result<ItemText, Error> {
+        let item = server.items.item_json(call.part("key")).ok_or(ComputeError::MetadataItemNotFound)?;
+        Ok(ItemText(item.to_owned()))
     }
 }
 
@@ -112,7 +110,7 @@ impl Endpoint for PutItem {
     fn run(tx: &mut dyn Tx, server: Allowed<policy::Update>, call: &Call, body: &MetaItem) -> Result<MetaItem, Error> {
         let item = body.named(call.part("key"))?;
         let bounds = bounds(tx, call)?;
-        metadata::put_item(tx, server.into_target(), item.clone(), &bounds)?;
+        metadata::put_item(tx, server.into_target(), &item, &bounds)?;
         Ok(MetaItem(item))
     }
 }
@@ -181,25 +179,25 @@ fn item((key, value): (&str, &json::Json)) -> Option<MetadataItem> {
 }
 
 impl Gives for MetadataMap {
-    fn into_reply(self, _: &Call) -> Reply {
-        let mut body = b"{\"metadata\": ".to_vec();
-        write_map(&self.0, &mut body);
-        body.push(b'}');
-        Reply { body: Body::Bytes(body.into()), ..Reply::empty() }
+    fn into_reply(self, call: &Call) -> Reply {
+        MetadataText::of(&self.0).into_reply(call)
     }
 }
 
-fn write_map<'a>(items: impl IntoIterator<Item = &'a MetadataItem>, out: &mut Vec<u8>) {
-    out.push(b'{');
-    for (index, item) in items.into_iter().enumerate() {
-        if index > 0 {
-            out.extend_from_slice(b", ");
-        }
-        json::write_str(item.key.as_str(), out);
-        out.extend_from_slice(b": ");
-        json::write_str(item.value.as_str(), out);
+/// The bytes of the row are those of the answer.
+impl Gives for MetadataText {
+    fn into_reply(self, _: &Call) -> Reply {
+        Reply::json_bytes(["{\"metadata\": ", self.as_json(), "}"].concat())
     }
-    out.push(b'}');
+}
+
+/// `"key": "value"`, as it stands in the row.
+pub struct ItemText(String);
+
+impl Gives for ItemText {
+    fn into_reply(self, _: &Call) -> Reply {
+        Reply::json_bytes(["{\"meta\": {", &self.0, "}}"].concat())
+    }
 }
 
 /// `{"meta": {key: value}}`.
@@ -236,10 +234,12 @@ impl Takes for MetaItem {
 
 impl Gives for MetaItem {
     fn into_reply(self, _: &Call) -> Reply {
-        let mut body = b"{\"meta\": ".to_vec();
-        write_map([&self.0], &mut body);
-        body.push(b'}');
-        Reply { body: Body::Bytes(body.into()), ..Reply::empty() }
+        let mut body = b"{\"meta\": {".to_vec();
+        json::write_str(self.0.key.as_str(), &mut body);
+        body.extend_from_slice(b": ");
+        json::write_str(self.0.value.as_str(), &mut body);
+        body.extend_from_slice(b"}}");
+        Reply::json_bytes(body)
     }
 }
 

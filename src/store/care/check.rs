@@ -163,7 +163,7 @@ impl Findings {
         let power = row.int("power_state").and_then(|number| u8::try_from(number).ok());
         wrong(power.and_then(PowerState::from_number).is_none(), "its power_state is none that is known");
         wrong(
-            unknown("metadata", |text| items::from_text(text).is_ok()),
+            unknown("metadata", |text| items::map(text).is_ok()),
             "its metadata is no map of keys and values as they may be",
         );
     }
