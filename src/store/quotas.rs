@@ -23,7 +23,9 @@ pub struct Applying {
 pub fn applying(tx: &mut dyn Tx, project: &ProjectId, user: &UserId, resource: &str) -> Result<Applying, StoreError> {
     let mut found = Applying::default();
     tx.query(
-        "SELECT user_id, hard_limit FROM quotas WHERE resource = $1 AND project_id = $2 AND user_id IN ('', $3) \
+        // three rows by their keys; `user_id IN ('', $3)` would cost SQLite a temporary table at every write
+        "SELECT user_id, hard_limit FROM quotas WHERE resource = $1 AND project_id = $2 AND user_id = '' \
+         UNION ALL SELECT user_id, hard_limit FROM quotas WHERE resource = $1 AND project_id = $2 AND user_id = $3 \
          UNION ALL SELECT NULL, hard_limit FROM quota_classes WHERE class = 'default' AND resource = $1",
         &[resource.into(), project.as_str().into(), user.as_str().into()],
         &mut |row| {

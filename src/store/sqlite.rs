@@ -3,11 +3,12 @@
 //! calling thread, each with a connection of its own.
 
 mod checkpoint;
+mod readers;
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql, types::ToSqlOutput, types::ValueRef};
 
 use self::checkpoint::LogKeeper;
+use self::readers::Readers;
 use super::engine::{Effect, Engine, Queue, Row, Script, StoreError, Turns, Tx, Value, Verdict, queue, wait_for};
 
 /// The name of the database in its directory.
@@ -25,8 +27,6 @@ const BATCH_MAX: usize = 1024;
 const WAITING_MAX: usize = 8192;
 /// Statements a connection keeps prepared.
 const STATEMENTS_KEPT: usize = 256;
-/// Connections kept for readers; more are opened when needed and closed after use.
-const READERS_KEPT: usize = 64;
 /// How long a connection waits for another process that holds the database. Everybody waits with it, so it is short.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
 
@@ -34,10 +34,9 @@ type Listener = Box<dyn Fn(Effect) + Send + Sync>;
 
 /// A database file with its writer thread.
 pub struct Sqlite {
-    path: PathBuf,
     queue: Queue,
     writer: Mutex<Option<JoinHandle<()>>>,
-    readers: Mutex<Vec<Connection>>,
+    readers: Arc<Readers>,
     listener: Arc<OnceLock<Listener>>,
 }
 
@@ -49,44 +48,28 @@ impl Sqlite {
     pub fn open(path: &Path) -> Result<Sqlite, StoreError> {
         keep_private(path);
         let mut connection = connect(path)?;
-        let log = LogKeeper::start(&mut connection, path)?;
+        let readers = Arc::new(Readers::new(path));
+        let log = LogKeeper::start(&mut connection, path, readers.clone())?;
         let listener: Arc<OnceLock<Listener>> = Arc::default();
         let (queue, turns) = queue(WAITING_MAX, 2 * BATCH_MAX);
-        let effects = listener.clone();
+        let told = Told { listener: listener.clone(), readers: readers.clone() };
         let writer = std::thread::Builder::new()
             .name("sqlite-writer".into())
-            .spawn(move || write_batches(&connection, log, &turns, &effects))
+            .spawn(move || write_batches(&connection, log, &turns, &told))
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
         Ok(Sqlite {
-            path: path.to_owned(),
             queue,
             writer: Mutex::new(Some(writer)),
-            readers: Mutex::default(),
+            readers,
             listener,
         })
     }
 
-    fn reader(&self) -> Result<Connection, StoreError> {
-        let kept = self.readers.lock().expect("nobody panics while holding the readers").pop();
-        kept.map_or_else(|| connect(&self.path), Ok)
-    }
-
-    fn put_back(&self, connection: Connection) {
-        let mut readers = self.readers.lock().expect("nobody panics while holding the readers");
-        if readers.len() < READERS_KEPT {
-            readers.push(connection);
-        }
-    }
 }
 
 impl Engine for Sqlite {
     fn read(&self, mut script: Box<dyn Script>) {
-        let connection = match self.reader() {
-            Ok(connection) => connection,
-            Err(error) => return script.finish(Err(error)),
-        };
-        let outcome = read_once(&connection, script.as_mut());
-        self.put_back(connection);
+        let outcome = self.readers.run(script.as_mut());
         script.finish(outcome);
     }
 
@@ -132,19 +115,16 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-fn read_once(connection: &Connection, script: &mut dyn Script) -> Result<(), StoreError> {
-    run_plain(connection, "BEGIN")?;
-    let mut tx = SqliteTx::new(connection);
-    let outcome = catch_unwind(AssertUnwindSafe(|| script.run(&mut tx)));
-    // nothing was written: the end of the transaction cannot fail in a way that matters
-    let _ = run_plain(connection, "ROLLBACK");
-    outcome.map(|_| ()).map_err(|_| StoreError::Defect("a script panicked".into()))
+/// Who is told of a commit before those who wait for it.
+struct Told {
+    listener: Arc<OnceLock<Listener>>,
+    readers: Arc<Readers>,
 }
 
-fn write_batches(connection: &Connection, log: LogKeeper, turns: &Turns, listener: &OnceLock<Listener>) {
+fn write_batches(connection: &Connection, log: LogKeeper, turns: &Turns, told: &Told) {
     while let Some(batch) = turns.take(BATCH_MAX) {
         if !batch.is_empty() {
-            write_batch(connection, batch, listener);
+            write_batch(connection, batch, told);
         }
         log.look_after(connection);
     }
@@ -160,9 +140,11 @@ enum Failure {
 }
 
 /// One commit for many scripts. A script that fails undoes its own changes only; a commit that fails keeps nothing of anybody.
-fn write_batch(connection: &Connection, mut batch: Vec<Box<dyn Script>>, listener: &OnceLock<Listener>) {
+fn write_batch(connection: &Connection, mut batch: Vec<Box<dyn Script>>, told: &Told) {
     let mut effects = Vec::new();
     let outcome = commit_batch(connection, &mut batch, &mut effects);
+    // even a commit that failed may have been kept
+    told.readers.committed();
     if outcome.is_err() && !connection.is_autocommit() {
         // where even this fails the connection is of no use, and the next BEGIN says so
         let _ = run_plain(connection, "ROLLBACK");
@@ -170,14 +152,14 @@ fn write_batch(connection: &Connection, mut batch: Vec<Box<dyn Script>>, listene
     match outcome {
         Err(Failure::Spoilt(_)) if batch.len() > 1 => {
             let rest = batch.split_off(batch.len() / 2);
-            write_batch(connection, batch, listener);
-            write_batch(connection, rest, listener);
+            write_batch(connection, batch, told);
+            write_batch(connection, rest, told);
         }
         Err(Failure::Spoilt(error) | Failure::Whole(error)) => {
             batch.into_iter().for_each(|script| script.finish(Err(error.clone())));
         }
         Ok(panicked) => {
-            if let Some(listener) = listener.get() {
+            if let Some(listener) = told.listener.get() {
                 effects.dedup();
                 effects.into_iter().for_each(listener);
             }

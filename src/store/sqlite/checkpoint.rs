@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
+use super::readers::Readers;
 use super::trouble;
 use crate::store::StoreError;
 
@@ -74,7 +75,7 @@ impl LogKeeper {
     ///
     /// # Errors
     /// Where no thread is to be had.
-    pub(super) fn start(writer: &mut Connection, path: &Path) -> Result<LogKeeper, StoreError> {
+    pub(super) fn start(writer: &mut Connection, path: &Path, readers: Arc<Readers>) -> Result<LogKeeper, StoreError> {
         let log = Arc::new(Log::default());
         let told = log.clone();
         let hook = move |_: &mut rusqlite::hooks::Wal, pages| {
@@ -84,7 +85,7 @@ impl LogKeeper {
         // SQLite's own checkpoints are such a hook: this one takes its place
         writer.wal_hook(Some(hook)).map_err(trouble)?;
         let (path, known) = (path.to_owned(), log.clone());
-        let spawned = std::thread::Builder::new().name("sqlite-log".into()).spawn(move || move_in_steps(&path, &known));
+        let spawned = std::thread::Builder::new().name("sqlite-log".into()).spawn(move || move_in_steps(&path, &known, &readers));
         let thread = spawned.map_err(|error| StoreError::Unavailable(error.to_string()))?;
         Ok(LogKeeper { log, thread: Some(thread) })
     }
@@ -120,7 +121,7 @@ impl Drop for LogKeeper {
 }
 
 /// The thread's part.
-fn move_in_steps(path: &Path, log: &Log) {
+fn move_in_steps(path: &Path, log: &Log, readers: &Readers) {
     // without a connection the writer does it all, when the log is as long as it may be
     let Ok(connection) = super::connect(path) else { return };
     let mut commits_before = 0;
@@ -130,7 +131,7 @@ fn move_in_steps(path: &Path, log: &Log) {
         }
         let commits = log.commits.load(Ordering::Relaxed);
         if commits == commits_before {
-            shorten(&connection, &log_file(path));
+            shorten(&connection, &log_file(path), readers);
         }
         commits_before = commits;
         // once per commit at most: a reader of an old state may keep us from moving anything
@@ -147,9 +148,10 @@ fn move_step(connection: &Connection, log: &Log) {
 }
 
 /// Gives the room of a long log back, while nobody writes.
-fn shorten(connection: &Connection, file: &Path) {
+fn shorten(connection: &Connection, file: &Path, readers: &Readers) {
     let is_long = std::fs::metadata(file).is_ok_and(|file| file.len() > FILE_BYTES_KEPT);
     if is_long && move_some(connection).is_ok() {
+        readers.let_go();
         // where somebody reads an old state this fails after a while, and is tried again after the next
         let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
     }
