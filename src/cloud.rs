@@ -26,7 +26,7 @@ use crate::identity::secret::generate_password;
 use crate::identity::token::TokenKeys;
 use crate::image;
 use crate::image::bootstrap::FirstImage;
-use crate::model::ids::{ImageId, ServerId};
+use crate::model::ids::{ImageId, RequestId, ServerId};
 use crate::model::moment::Moment;
 use crate::model::server_record::HOST;
 use crate::model::time::Timestamp;
@@ -227,9 +227,9 @@ impl Cloud {
         (self.chance)(bytes);
     }
 
-    /// `req-` and a fresh UUID.
-    pub fn fresh_request_id(&self) -> String {
-        format!("req-{}", crate::model::ids::ServerId::from_random(self.fresh_seed()))
+    /// An id for a request that has just arrived.
+    pub fn fresh_request_id(&self) -> RequestId {
+        RequestId::from_random(self.fresh_seed())
     }
 
     /// The rules in force.
@@ -267,7 +267,7 @@ impl Cloud {
     /// # Errors
     /// 500, with the cause in the log, where the other server does not answer (as oslo.policy).
     pub async fn ask(self: &Arc<Self>, call: &Arc<Call>, asked: Asked) -> Result<(), Error> {
-        let allowed = self.ask_for(call.caller.clone(), asked.clone(), &call.request_id).await?;
+        let allowed = self.ask_for(call.caller.clone(), asked.clone(), call.request_id).await?;
         let mut verdicts = call.verdicts.lock().expect("nobody panics while holding the verdicts");
         Arc::make_mut(&mut verdicts).note(asked.question, allowed);
         Ok(())
@@ -277,13 +277,13 @@ impl Cloud {
     ///
     /// # Errors
     /// As `NotKnown` says.
-    pub async fn caller(self: &Arc<Self>, token: &str, request_id: &str) -> Result<Arc<Caller>, NotKnown> {
+    pub async fn caller(self: &Arc<Self>, token: &str, request_id: RequestId) -> Result<Arc<Caller>, NotKnown> {
         let now = self.now().microseconds() / 1_000_000;
         match self.callers.caller(&self.store, &self.keys, &self.rules(), token, now).await {
             Ok(caller) => Ok(caller),
             Err(NoCaller::Unknown) => Err(NotKnown::Unauthenticated),
             Err(NoCaller::Store(error)) => {
-                tracing::error!(request_id, %error, "a token could not be looked up");
+                tracing::error!(%request_id, %error, "a token could not be looked up");
                 Err(NotKnown::Fault(fault::store(&error)))
             }
             Err(NoCaller::Ask(mut caller, asked)) => {
@@ -298,7 +298,7 @@ impl Cloud {
         self: &Arc<Self>,
         caller: Option<Arc<Caller>>,
         asked: Asked,
-        request_id: &str,
+        request_id: RequestId,
     ) -> Result<bool, Fault> {
         let cloud = self.clone();
         let asking = tokio::task::spawn_blocking(move || match caller {
@@ -307,7 +307,7 @@ impl Cloud {
         });
         let answer = asking.await.map_err(|error| error.to_string());
         answer.and_then(|answer| answer.map_err(|error| error.to_string())).map_err(|error| {
-            tracing::error!(request_id, error, "a policy rule could not be decided");
+            tracing::error!(%request_id, error, "a policy rule could not be decided");
             Fault::defect()
         })
     }

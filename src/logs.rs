@@ -17,6 +17,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{LogFormat, LogLevel};
+use crate::model::ids::{ProjectId, RequestId};
 
 /// Lines the queue holds: some megabytes, a fraction of a second of a busy server.
 const LINES_MAX: usize = 16_384;
@@ -104,7 +105,7 @@ fn level_filter(level: LogLevel) -> LevelFilter {
 fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
     let message = panic.payload_as_str().unwrap_or("no message");
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
-    let request_id = About::now().request_id.unwrap_or_default();
+    let request_id = About::now().request_id.map(|id| id.to_string());
     tracing::error!(request_id, place, "panic: {message}");
 }
 
@@ -186,8 +187,8 @@ fn put_json(line: &mut String, text: Option<&str>) {
 /// What the answering side tells the log about the request it is answering.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct About {
-    pub(crate) request_id: Option<String>,
-    pub(crate) project_id: Option<String>,
+    pub(crate) request_id: Option<RequestId>,
+    pub(crate) project_id: Option<ProjectId>,
 }
 
 tokio::task_local! {
@@ -211,13 +212,13 @@ impl About {
 }
 
 /// Tells the log the id of the request that is being answered by this task. A 500 the street has to give carries it too.
-pub fn name_request(request_id: &str) {
-    About::change(|about| about.request_id = Some(request_id.to_owned()));
+pub fn name_request(request_id: RequestId) {
+    About::change(|about| about.request_id = Some(request_id));
 }
 
 /// Tells the log in which project the request that is being answered by this task acts.
-pub fn name_project(project_id: &str) {
-    About::change(|about| about.project_id = Some(project_id.to_owned()));
+pub fn name_project(project_id: &ProjectId) {
+    About::change(|about| about.project_id = Some(project_id.clone()));
 }
 
 /// The queue of lines, and the count of those that found it full.

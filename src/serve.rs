@@ -23,6 +23,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use crate::api::message::{Request, Response};
 use crate::config::Settings;
+use crate::model::ids::RequestId;
 pub use data_dir::{DataDirError, DataDirLock, open_private};
 use pace::Pace;
 use pressure::Pressure;
@@ -34,7 +35,7 @@ pub trait Answer: Send + Sync + 'static {
     fn answer(&self, request: Request) -> impl Future<Output = Response> + Send;
 
     /// What is said to a request for this path where `answer` gives nothing. The id is that of the request, where it has one yet.
-    fn without_answer(&self, why: NoAnswer, path: &str, request_id: Option<&str>) -> Response;
+    fn without_answer(&self, why: NoAnswer, path: &str, request_id: Option<RequestId>) -> Response;
 }
 
 /// Why there is no answer.

@@ -89,7 +89,7 @@ fn server(project_id: &ProjectId, user_id: &UserId, items: &[(String, String)]) 
         deleted: false,
         image_id: None,
         flavor: flavor(),
-        metadata: items::from_text(&format!("{{{}}}", items.join(", "))).expect("a map"),
+        metadata: items::map(&format!("{{{}}}", items.join(", "))).expect("a map"),
         created_at: made,
         updated_at: made,
         details: details(),

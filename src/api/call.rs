@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::dialect::Dialect;
 use super::endpoint::Error;
@@ -13,7 +13,7 @@ use super::query::Query;
 use super::version::Microversion;
 use crate::cloud::{Cloud, QuotaDefaults};
 use crate::json::Json;
-use crate::model::ids::ProjectId;
+use crate::model::ids::{ProjectId, RequestId};
 use crate::model::moment::Moment;
 use crate::model::time::Timestamp;
 use crate::policy::evaluate::Verdicts;
@@ -29,8 +29,6 @@ pub struct Call {
     pub version: Microversion,
     /// Who asks; `None` only where the endpoint is open.
     pub caller: Option<Arc<Caller>>,
-    /// The text of their token.
-    pub token: Option<String>,
     /// The project in the path, where there was one.
     pub path_project: Option<String>,
     /// The values of the route's `{names}`, in order, decoded.
@@ -43,10 +41,8 @@ pub struct Call {
     pub body: Json,
     /// The body as it arrives, for endpoints that stream.
     pub stream: Mutex<Option<Body>>,
-    /// Scheme and authority that the client used, for links: `http://127.0.0.1:8774`.
-    pub base_url: String,
-    /// `req-` and a UUID.
-    pub request_id: String,
+    /// What the client and the log know this request by.
+    pub request_id: RequestId,
     /// When the request arrived.
     pub now: Timestamp,
     /// Random bits from which ids of this request are drawn.
@@ -111,8 +107,30 @@ impl Call {
         if self.may::<A>(it)? { Ok(()) } else { Err(Refused::Forbidden(A::RULE).into()) }
     }
 
+    /// The text of their token.
+    pub fn token(&self) -> Option<&str> {
+        token(&self.headers)
+    }
+
+    /// Where the client found us, for links: scheme and the Host it named, else the public URL.
+    pub fn base_url(&self) -> String {
+        match self.headers.get(header::HOST).and_then(|value| value.to_str().ok()) {
+            Some(host) if !host.is_empty() => format!("{}://{host}", self.cloud.scheme()),
+            _ => self.cloud.public_url().to_owned(),
+        }
+    }
+
     /// An absolute link below the door the client used.
     pub fn link(&self, tail: &str) -> String {
-        format!("{}{}{tail}", self.base_url, self.dialect.prefix)
+        format!("{}{}{tail}", self.base_url(), self.dialect.prefix)
     }
+}
+
+static AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
+static STORAGE_TOKEN: HeaderName = HeaderName::from_static("x-storage-token");
+
+/// The text of a request's token; none where it is empty.
+pub fn token(headers: &HeaderMap) -> Option<&str> {
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    text(&AUTH_TOKEN).or_else(|| text(&STORAGE_TOKEN)).filter(|token| !token.is_empty())
 }

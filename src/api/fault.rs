@@ -15,6 +15,7 @@ use super::schema::SchemaError;
 use crate::config::RateLimit;
 use crate::json::{self, Json};
 use crate::json_object;
+use crate::model::ids::RequestId;
 use crate::model::time::Timestamp;
 use crate::store::StoreError;
 
@@ -134,7 +135,7 @@ impl Fault {
     }
 
     /// The whole answer to a request for this path, for those who speak before the request has come to a door.
-    pub fn response_at(&self, path: &str, request_id: &str) -> Response {
+    pub fn response_at(&self, path: &str, request_id: RequestId) -> Response {
         let (dialect, _) = dialect::door(super::collapsed(path));
         let mut response = self.response(dialect);
         super::name_request(dialect, &mut response.headers, request_id);

@@ -8,6 +8,8 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
 use http::{HeaderMap, Method, StatusCode};
 
+use crate::model::ids::ProjectId;
+
 /// The chunks of a body that is not held in memory.
 pub type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, BodyError>> + Send>>;
 
@@ -131,7 +133,7 @@ pub struct Response {
     /// The body.
     pub body: Body,
     /// The project that asked, for the log; it is not sent.
-    pub project_id: Option<String>,
+    pub project_id: Option<ProjectId>,
 }
 
 impl Response {

@@ -18,6 +18,7 @@ pub mod schema;
 pub mod table;
 pub mod version;
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -25,10 +26,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
 use crate::cloud::{Cloud, NotKnown};
 use crate::json::{self, Json};
-use crate::model::ids::ProjectId;
+use crate::model::ids::{ProjectId, RequestId};
 use crate::policy::evaluate::Verdicts;
 use crate::policy::{Caller, Policy, Refused};
-use call::Call;
+use call::{Call, token};
 use dialect::{Api, Dialect};
 use endpoint::{Error, Operation, QueryRule, Reply};
 use fault::Fault;
@@ -45,29 +46,36 @@ pub async fn handle(cloud: &Arc<Cloud>, request: Request) -> Response {
 }
 
 /// As `handle`, under a request id that was given away already.
-pub async fn handle_as(cloud: &Arc<Cloud>, request_id: String, request: Request) -> Response {
+pub async fn handle_as(cloud: &Arc<Cloud>, request_id: RequestId, mut request: Request) -> Response {
     if request.method == Method::OPTIONS {
         // answered before there is anything to tell apart: no request id, no version
         return options();
     }
     let mut visit = Visit { cloud, request_id, version: None, project: None };
-    let path = request.path.clone();
+    let path = std::mem::take(&mut request.path);
     let (dialect, tail) = dialect::door(collapsed(&path));
     let mut response = match visit.answer(dialect, tail, request).await {
         Ok(response) => response,
         Err(fault) => fault.response(dialect),
     };
     visit.sign(dialect, &mut response);
-    response.project_id = visit.project.map(|project| project.to_string());
+    response.project_id = visit.project;
     response
 }
 
 /// One request while it is answered: what is known of it for the headers and for the log.
 struct Visit<'a> {
     cloud: &'a Arc<Cloud>,
-    request_id: String,
-    version: Option<String>,
+    request_id: RequestId,
+    version: Option<Told>,
     project: Option<ProjectId>,
+}
+
+/// What the headers of the answer say of the version.
+enum Told {
+    Agreed(Microversion),
+    /// What cannot be had, as it was asked for.
+    Refused(String),
 }
 
 /// Where a request leads.
@@ -102,29 +110,27 @@ impl Visit<'_> {
             body => (self.read(body).await?, None),
         };
         let body = parse_body(dialect, &request.method, &bytes)?;
-        let row = pick_action(rows, &body)?;
+        let action = named_action(rows, &body)?;
         if !is_open {
             check_path_project(path_project.as_deref(), caller.as_deref())?;
         }
-        let operation = pick_version(row, version)?;
+        let operation = pick(rows, action, version)?;
         let call = Arc::new(Call {
             cloud: self.cloud.clone(),
             dialect,
             version,
-            token: token(&request.headers).map(str::to_owned),
             caller,
             path_project,
             path,
             query: Query::parse(request.query.as_deref()),
-            base_url: base_url(&request.headers, self.cloud),
             headers: request.headers,
             body: if dialect.is_cloud_servers { softened(operation, body) } else { body },
             stream: Mutex::new(stream),
-            request_id: self.request_id.clone(),
+            request_id: self.request_id,
             now: self.cloud.now(),
             seed: self.cloud.fresh_seed(),
             policy: Policy::new(self.cloud.rules()),
-            verdicts: Mutex::new(Arc::new(Verdicts::none())),
+            verdicts: Mutex::new(Verdicts::none()),
         });
         check_query(operation, &call)?;
         let outcome = match operation.check(&call) {
@@ -173,7 +179,7 @@ impl Visit<'_> {
             return Ok(None);
         }
         let Some(token) = token(headers) else { return Err(self.unauthenticated()) };
-        match self.cloud.caller(token, &self.request_id).await {
+        match self.cloud.caller(token, self.request_id).await {
             Ok(caller) => {
                 self.project = caller.project_id.clone();
                 Ok(Some(caller))
@@ -198,7 +204,7 @@ impl Visit<'_> {
         }
         match version::negotiate(headers) {
             Ok(version) => {
-                self.version = Some(version.to_string());
+                self.version = Some(Told::Agreed(version));
                 Ok(version)
             }
             Err(NoVersion::Malformed(text)) => Err(Fault::bad_request(format!(
@@ -210,14 +216,14 @@ impl Visit<'_> {
                     Microversion::OLDEST,
                     Microversion::NEWEST
                 );
-                self.version = Some(text);
+                self.version = Some(Told::Refused(text));
                 Err(Fault::new(StatusCode::NOT_ACCEPTABLE, message))
             }
         }
     }
 
     fn response(&self, operation: &dyn Operation, call: &Call, reply: Reply) -> Response {
-        let mut headers = HeaderMap::new();
+        let mut headers = HeaderMap::with_capacity(HEADERS_USUAL);
         if let Some(content_type) = reply.content_type {
             let content_type = if call.dialect.api == Api::Compute && content_type == "application/json" {
                 preferred_json(&call.headers)
@@ -236,7 +242,7 @@ impl Visit<'_> {
     fn fault(&self, operation: &dyn Operation, call: &Call, error: Error) -> Fault {
         let of_store = error.of_store();
         if let Some(error) = of_store {
-            tracing::error!(request_id = self.request_id, %error, "the store did not do it");
+            tracing::error!(request_id = %self.request_id, %error, "the store did not do it");
         }
         let is_declared_elsewhere = of_store.is_some();
         let fault = match error {
@@ -272,7 +278,7 @@ impl Visit<'_> {
             Refused::Hidden => Fault::not_found("The resource could not be found."),
             Refused::Ask(asked) => {
                 let url = &asked.question.url;
-                tracing::error!(request_id = self.request_id, url, "a rule still asks after its answer");
+                tracing::error!(request_id = %self.request_id, url, "a rule still asks after its answer");
                 Fault::defect()
             }
         }
@@ -282,24 +288,29 @@ impl Visit<'_> {
     fn sign(&self, dialect: &Dialect, response: &mut Response) {
         let headers = &mut response.headers;
         if let Some(version) = &self.version {
-            set(headers, VERSION_HEADER, &format!("compute {version}"));
-            set(headers, LEGACY_VERSION_HEADER, version);
+            let (new, legacy) = match version {
+                Told::Agreed(version) => version.header_values(),
+                Told::Refused(text) => version::header_values_of(text),
+            };
+            headers.insert(VERSION_HEADER.clone(), new);
+            headers.insert(LEGACY_VERSION_HEADER.clone(), legacy);
             headers.append(header::VARY, HeaderValue::from_static("OpenStack-API-Version"));
             headers.append(header::VARY, HeaderValue::from_static("X-OpenStack-Nova-API-Version"));
         }
         if dialect.api == Api::Identity {
             headers.insert(header::VARY, HeaderValue::from_static("X-Auth-Token"));
         }
-        name_request(dialect, headers, &self.request_id);
+        name_request(dialect, headers, self.request_id);
     }
 }
 
-fn name_request(dialect: &Dialect, headers: &mut HeaderMap, request_id: &str) {
+fn name_request(dialect: &Dialect, headers: &mut HeaderMap, request_id: RequestId) {
     if !dialect.prefix.is_empty() {
-        set(headers, "x-openstack-request-id", request_id);
+        let id = HeaderValue::from_str(request_id.as_str()).expect("an id can be a header");
         if dialect.api == Api::Compute {
-            set(headers, "x-compute-request-id", request_id);
+            headers.insert(COMPUTE_REQUEST_ID.clone(), id.clone());
         }
+        headers.insert(REQUEST_ID.clone(), id);
     }
 }
 
@@ -368,11 +379,11 @@ pub const ROOT_SEGMENT: &str = "*root*";
 /// Stands, after `ROOT_SEGMENT`, for every path that belongs to no door.
 pub const ANY_SEGMENT: &str = "*any*";
 
-fn set(headers: &mut HeaderMap, name: &'static str, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
-        headers.insert(HeaderName::from_static(name), value);
-    }
-}
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
+static COMPUTE_REQUEST_ID: HeaderName = HeaderName::from_static("x-compute-request-id");
+
+/// As many headers as an answer of Compute has, with those of the street.
+const HEADERS_USUAL: usize = 12;
 
 /// Doubled slashes at the start of a path count as one: seed 000 shows `//v2.1/…`.
 fn collapsed(path: &str) -> &str {
@@ -387,22 +398,20 @@ fn options() -> Response {
 }
 
 /// The path with its escapes undone, once, before it is routed: an escaped slash is a slash.
-fn decoded_path(tail: &str, dialect: &Dialect) -> Result<String, Fault> {
+fn decoded_path<'t>(tail: &'t str, dialect: &Dialect) -> Result<Cow<'t, str>, Fault> {
+    if tail.is_ascii() && !tail.contains('%') {
+        return Ok(Cow::Borrowed(tail));
+    }
     let bytes = percent_decoded(tail);
     if dialect.path_is_latin1 {
         return Ok(bytes.into_iter().map(char::from).collect());
     }
-    String::from_utf8(bytes).map_err(|_| Fault::not_found("The resource could not be found."))
+    String::from_utf8(bytes).map(Cow::Owned).map_err(|_| Fault::not_found("The resource could not be found."))
 }
 
 /// `[0-9a-f-]+`, as Nova's routes have it.
 fn is_project_segment(segment: &str) -> bool {
     !segment.is_empty() && segment.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-'))
-}
-
-fn token(headers: &HeaderMap) -> Option<&str> {
-    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    text("x-auth-token").or_else(|| text("x-storage-token")).filter(|token| !token.is_empty())
 }
 
 fn other_methods(methods: &[Method]) -> Fault {
@@ -452,23 +461,22 @@ fn malformed_sentence(dialect: &Dialect) -> &'static str {
 }
 
 /// Where rows share a path that ends in `/action`, the one member of the body names the row.
-fn pick_action<'r>(rows: &'r Rows, body: &Json) -> Result<Vec<&'r &'static dyn Operation>, Fault> {
+fn named_action<'b>(rows: &Rows, body: &'b Json) -> Result<Option<&'b str>, Fault> {
     if rows.iter().all(|row| row.route().action.is_none()) {
-        return Ok(rows.iter().collect());
+        return Ok(None);
     }
     let mut members = body.as_object().into_iter().flat_map(json::Object::keys);
     let (Some(name), None) = (members.next(), members.next()) else {
         return Err(Fault::bad_request("Malformed request body"));
     };
-    let named: Vec<_> = rows.iter().filter(|row| row.route().action == Some(name)).collect();
-    if named.is_empty() {
+    if rows.iter().all(|row| row.route().action != Some(name)) {
         return Err(Fault::bad_request(format!("There is no such action: {name}")));
     }
-    Ok(named)
+    Ok(Some(name))
 }
 
-fn pick_version(rows: Vec<&&'static dyn Operation>, version: Microversion) -> Result<&'static dyn Operation, Fault> {
-    let row = rows.into_iter().find(|row| row.versions().contain(version));
+fn pick(rows: &Rows, action: Option<&str>, version: Microversion) -> Result<&'static dyn Operation, Fault> {
+    let row = rows.iter().find(|row| row.route().action == action && row.versions().contain(version));
     row.copied().ok_or_else(|| Fault::not_found("The resource could not be found."))
 }
 
@@ -508,18 +516,13 @@ fn softened(operation: &dyn Operation, mut body: Json) -> Json {
     body
 }
 
-/// Where the client found us, for links: the Host it named, else the public URL.
-fn base_url(headers: &HeaderMap, cloud: &Cloud) -> String {
-    match headers.get(header::HOST).and_then(|value| value.to_str().ok()) {
-        Some(host) if !host.is_empty() => format!("{}://{host}", cloud.scheme()),
-        _ => cloud.public_url().to_owned(),
-    }
-}
-
 /// Which of the two names of JSON an Accept header prefers: the plain one unless it says otherwise.
 fn preferred_json(headers: &HeaderMap) -> &'static str {
     const NAMES: [&str; 2] = ["application/json", "application/vnd.openstack.compute+json"];
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("*/*");
+    if matches!(accept, "application/json" | "*/*") {
+        return NAMES[0];
+    }
     let weight = |name: &str| {
         let weights = accept.split(',').filter_map(|range| weight_of(range, name));
         weights.fold(0, u32::max)

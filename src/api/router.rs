@@ -81,7 +81,7 @@ impl Node {
         let Some((segment, rest)) = path.split_first() else {
             return (!self.rows.is_empty()).then_some(self);
         };
-        let literal = self.literal.iter().find(|(name, _)| name == &segment).map(|(_, node)| node);
+        let literal = self.literal.get(*segment);
         if let Some(found) = literal.and_then(|node| node.walk(rest, values)) {
             return Some(found);
         }
@@ -97,7 +97,8 @@ impl Node {
 
 /// The segments of a path: doubled slashes count once, a slash at the end is an empty segment of its own.
 pub fn segments(path: &str) -> Vec<&str> {
-    let mut segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+    let mut segments = Vec::with_capacity(8);
+    segments.extend(path.split('/').filter(|segment| !segment.is_empty()));
     if path.len() > 1 && path.ends_with('/') {
         segments.push("");
     }

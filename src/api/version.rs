@@ -2,13 +2,14 @@
 //! Source: Nova's negotiation by recorded behaviour; headers of the API SIG's microversion specification.
 
 use std::fmt;
+use std::sync::LazyLock;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// The header every microversioned OpenStack service reads.
-pub const VERSION_HEADER: &str = "openstack-api-version";
+pub static VERSION_HEADER: HeaderName = HeaderName::from_static("openstack-api-version");
 /// The header that Nova read first, and still does.
-pub const LEGACY_VERSION_HEADER: &str = "x-openstack-nova-api-version";
+pub static LEGACY_VERSION_HEADER: HeaderName = HeaderName::from_static("x-openstack-nova-api-version");
 
 /// A version `2.minor` of the Compute API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,6 +20,24 @@ impl Microversion {
     pub const OLDEST: Microversion = Microversion(1);
     /// The newest that this server implements.
     pub const NEWEST: Microversion = Microversion(104);
+
+    /// What the two headers of an answer in this version say; made once for each version.
+    pub fn header_values(self) -> (HeaderValue, HeaderValue) {
+        static VALUES: LazyLock<Vec<(HeaderValue, HeaderValue)>> = LazyLock::new(|| {
+            let all = 0..=Microversion::NEWEST.0;
+            all.map(|minor| header_values_of(&Microversion(minor).to_string())).collect()
+        });
+        match VALUES.get(usize::from(self.0)) {
+            Some(values) => values.clone(),
+            None => header_values_of(&self.to_string()),
+        }
+    }
+}
+
+/// What the two headers of an answer say about a version that was asked for, whether there is such a version or not.
+pub fn header_values_of(text: &str) -> (HeaderValue, HeaderValue) {
+    let value = |text: &str| HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""));
+    (value(&format!("compute {text}")), value(text))
 }
 
 impl fmt::Display for Microversion {
@@ -79,10 +98,10 @@ pub fn negotiate(headers: &HeaderMap) -> Result<Microversion, NoVersion> {
 
 /// The text of the version asked for: the last `compute` entry of the new header, else the last of the legacy one.
 fn asked(headers: &HeaderMap) -> Option<&str> {
-    let new = headers.get_all(VERSION_HEADER).iter().filter_map(|value| value.to_str().ok());
+    let new = headers.get_all(&VERSION_HEADER).iter().filter_map(|value| value.to_str().ok());
     let compute = new.flat_map(|value| value.split(',')).filter_map(compute_entry).next_back();
     compute.or_else(|| {
-        let legacy = headers.get_all(LEGACY_VERSION_HEADER).iter().filter_map(|value| value.to_str().ok());
+        let legacy = headers.get_all(&LEGACY_VERSION_HEADER).iter().filter_map(|value| value.to_str().ok());
         legacy.flat_map(|value| value.split(',')).next_back().map(str::trim)
     })
 }
@@ -116,7 +135,7 @@ fn is_number(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn ask(name: &'static str, value: &str) -> Result<Microversion, NoVersion> {
+    fn ask(name: &HeaderName, value: &str) -> Result<Microversion, NoVersion> {
         let mut headers = HeaderMap::new();
         headers.insert(name, value.parse().expect("a header value"));
         negotiate(&headers)
@@ -139,34 +158,34 @@ mod tests {
             ("2.5", 1),
             ("volume 3.1", 1),
         ] {
-            assert_eq!(ask(VERSION_HEADER, text), Ok(Microversion(minor)), "{text}");
+            assert_eq!(ask(&VERSION_HEADER, text), Ok(Microversion(minor)), "{text}");
         }
     }
 
     #[test]
     fn what_is_not_a_version_is_malformed() {
         for text in ["LATEST", "2", "2.01", "2.1.1", "2.5 2.6", "0.1", "a.b"] {
-            assert_eq!(ask(VERSION_HEADER, &format!("compute {text}")), malformed(text));
+            assert_eq!(ask(&VERSION_HEADER, &format!("compute {text}")), malformed(text));
         }
-        assert_eq!(ask(LEGACY_VERSION_HEADER, ""), malformed(""));
-        assert_eq!(ask(LEGACY_VERSION_HEADER, "compute 2.5"), malformed("compute 2.5"));
+        assert_eq!(ask(&LEGACY_VERSION_HEADER, ""), malformed(""));
+        assert_eq!(ask(&LEGACY_VERSION_HEADER, "compute 2.5"), malformed("compute 2.5"));
     }
 
     #[test]
     fn what_is_out_of_range_is_unsupported() {
         for text in ["2.0", "2.105", "3.1", "1.1", "2.99999999999"] {
-            assert_eq!(ask(VERSION_HEADER, &format!("compute {text}")), Err(NoVersion::Unsupported(text.into())));
+            assert_eq!(ask(&VERSION_HEADER, &format!("compute {text}")), Err(NoVersion::Unsupported(text.into())));
         }
     }
 
     #[test]
     fn the_new_header_wins_over_the_legacy_one() {
         let mut headers = HeaderMap::new();
-        headers.insert(LEGACY_VERSION_HEADER, "2.5".parse().expect("a header value"));
+        headers.insert(&LEGACY_VERSION_HEADER, "2.5".parse().expect("a header value"));
         assert_eq!(negotiate(&headers), Ok(Microversion(5)));
-        headers.insert(VERSION_HEADER, "volume 2.6".parse().expect("a header value"));
+        headers.insert(&VERSION_HEADER, "volume 2.6".parse().expect("a header value"));
         assert_eq!(negotiate(&headers), Ok(Microversion(5)));
-        headers.insert(VERSION_HEADER, "compute 2.6".parse().expect("a header value"));
+        headers.insert(&VERSION_HEADER, "compute 2.6".parse().expect("a header value"));
         assert_eq!(negotiate(&headers), Ok(Microversion(6)));
     }
 }

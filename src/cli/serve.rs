@@ -13,6 +13,7 @@ use crate::api::message::{Request, Response};
 use crate::cloud::Cloud;
 use crate::config::{Loaded, Settings};
 use crate::logs;
+use crate::model::ids::RequestId;
 use crate::serve::{self, Answer, DataDirLock, Ended, NoAnswer};
 
 #[derive(Debug, Args)]
@@ -81,7 +82,7 @@ struct Doors(Arc<Cloud>);
 impl Answer for Doors {
     async fn answer(&self, request: Request) -> Response {
         let request_id = self.0.fresh_request_id();
-        logs::name_request(&request_id);
+        logs::name_request(request_id);
         let response = api::handle_as(&self.0, request_id, request).await;
         if let Some(project) = &response.project_id {
             logs::name_project(project);
@@ -89,12 +90,11 @@ impl Answer for Doors {
         response
     }
 
-    fn without_answer(&self, why: NoAnswer, path: &str, request_id: Option<&str>) -> Response {
+    fn without_answer(&self, why: NoAnswer, path: &str, request_id: Option<RequestId>) -> Response {
         let fault = match why {
             NoAnswer::Panicked => Fault::defect(),
             NoAnswer::Overloaded => Fault::unavailable(RETRY_AFTER_SECONDS),
         };
-        let request_id = request_id.map_or_else(|| self.0.fresh_request_id(), str::to_owned);
-        fault.response_at(path, &request_id)
+        fault.response_at(path, request_id.unwrap_or_else(|| self.0.fresh_request_id()))
     }
 }

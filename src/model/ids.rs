@@ -116,6 +116,49 @@ macro_rules! uuid_id {
     };
 }
 
+/// The id of a request, as clients read it and logs repeat it: `req-` and a UUID.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct RequestId([u8; 40]);
+
+impl RequestId {
+    /// A new id made from 16 random bytes.
+    pub fn from_random(bytes: [u8; 16]) -> RequestId {
+        RequestId::of(version_four(bytes))
+    }
+
+    fn of(uuid: [u8; 16]) -> RequestId {
+        let mut text = *b"req-????????????????????????????????????";
+        text[4..].copy_from_slice(&canonical(&uuid));
+        RequestId(text)
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("`from_random` writes ASCII")
+    }
+}
+
+impl FromStr for RequestId {
+    type Err = NotAnId;
+
+    fn from_str(text: &str) -> Result<RequestId, NotAnId> {
+        let uuid = text.strip_prefix("req-").and_then(from_canonical);
+        uuid.map(RequestId::of).ok_or(NotAnId::NotCanonical)
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl fmt::Debug for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $characters_max:literal) => {
         $(#[$doc])*

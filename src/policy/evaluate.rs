@@ -2,6 +2,7 @@
 //! What another program must decide is asked for (`Outcome::Ask`), never fetched from here.
 
 use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
 
 use super::rules::{Node, RuleId, Rules};
 use super::template::{Template, Unfilled, python_bool};
@@ -60,9 +61,10 @@ pub struct RemoteQuestion {
 pub struct Verdicts(HashMap<RemoteQuestion, bool>);
 
 impl Verdicts {
-    /// No answers yet.
-    pub fn none() -> Verdicts {
-        Verdicts::default()
+    /// No answers yet: what nearly every request knows, so it is there once.
+    pub fn none() -> Arc<Verdicts> {
+        static NONE: LazyLock<Arc<Verdicts>> = LazyLock::new(Arc::default);
+        NONE.clone()
     }
 
     /// Notes an answer.
@@ -365,7 +367,7 @@ mod tests {
     fn a_noted_verdict_decides() {
         let question = RemoteQuestion { url: "http://h/p1".to_owned(), rule: "r".to_owned() };
         for (allowed, outcome) in [(true, Outcome::Allowed), (false, Outcome::Denied)] {
-            let mut verdicts = Verdicts::none();
+            let mut verdicts = Verdicts::default();
             verdicts.note(question.clone(), allowed);
             assert_eq!(decide("http://h/%(project_id)s", &verdicts), outcome);
         }

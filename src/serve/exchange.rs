@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use http::header::{CONTENT_LENGTH, HOST};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use hyper::body::{Body as _, Incoming};
 use tokio::time::Instant;
 
@@ -16,6 +16,7 @@ use super::pace::Pace;
 use super::{Answer, Limits, NoAnswer};
 use crate::api::message::{Body, Request, Response};
 use crate::logs::{About, AccessRecord, access_line};
+use crate::model::ids::{ProjectId, RequestId};
 
 /// Bytes of a request's body that buy another `request_timeout`.
 const BODY_STEP_BYTES: u64 = 64 * 1024;
@@ -76,7 +77,7 @@ pub(super) struct Exchange {
     begun: Instant,
     pace: Arc<Pace>,
     method: Method,
-    path: String,
+    uri: Uri,
     about: About,
     status: Option<StatusCode>,
     body_bytes: u64,
@@ -89,7 +90,7 @@ impl Exchange {
             begun: Instant::now(),
             pace,
             method: request.method().clone(),
-            path: request.uri().path().to_owned(),
+            uri: request.uri().clone(),
             about: About::default(),
             status: None,
             body_bytes: 0,
@@ -118,7 +119,7 @@ impl Exchange {
             // The panic itself, with its place, is in the log already: the panic hook writes it.
             Some(Err(_)) => self.without_answer(answer, NoAnswer::Panicked),
             None => {
-                tracing::warn!(request_id = self.about.request_id, path = self.path, "no answer in time");
+                tracing::warn!(request_id = self.request_id(), path = self.uri.path(), "no answer in time");
                 self.without_answer(answer, NoAnswer::Overloaded)
             }
         };
@@ -126,7 +127,7 @@ impl Exchange {
     }
 
     fn without_answer<A: Answer>(&self, answer: &A, why: NoAnswer) -> Response {
-        answer.without_answer(why, &self.path, self.about.request_id.as_deref())
+        answer.without_answer(why, self.uri.path(), self.about.request_id)
     }
 
     /// The response in hyper's type. The length of a body is ours to say: what the headers say of it counts only for HEAD
@@ -152,14 +153,17 @@ impl Exchange {
         given
     }
 
+    fn request_id(&self) -> Option<&str> {
+        self.about.request_id.as_ref().map(RequestId::as_str)
+    }
+
     pub(super) fn sent(&mut self, bytes: usize) {
         self.body_bytes += bytes as u64;
     }
 
     /// Says in the log why the body of a response ends before its end.
     pub(super) fn broke_off(&self, cause: &impl std::fmt::Display) {
-        let request_id = self.about.request_id.as_deref();
-        tracing::error!(request_id, path = self.path, %cause, "the body of a response broke off");
+        tracing::error!(request_id = self.request_id(), path = self.uri.path(), %cause, "the body of a response broke off");
     }
 }
 
@@ -167,13 +171,13 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         self.pace.answered();
         access_line(&AccessRecord {
-            request_id: self.about.request_id.as_deref(),
+            request_id: self.request_id(),
             method: self.method.as_str(),
-            path: &self.path,
+            path: self.uri.path(),
             status: self.status.map(|status| status.as_u16()),
             duration: self.begun.elapsed(),
             body_bytes: self.body_bytes,
-            project_id: self.about.project_id.as_deref(),
+            project_id: self.about.project_id.as_ref().map(ProjectId::as_str),
         });
     }
 }
@@ -182,9 +186,9 @@ fn may_have_length(status: StatusCode) -> bool {
     !status.is_informational() && status != StatusCode::NOT_MODIFIED
 }
 
-fn request_id_in(headers: &HeaderMap) -> Option<String> {
+fn request_id_in(headers: &HeaderMap) -> Option<RequestId> {
     let id = headers.get("x-openstack-request-id").or_else(|| headers.get("x-compute-request-id"))?;
-    id.to_str().ok().map(str::to_owned)
+    id.to_str().ok()?.parse().ok()
 }
 
 /// A request in our type. Where the target is absolute (a client that takes us for a proxy), its authority is the Host

@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use super::{Answer, Ended, Limits, NoAnswer, Tls, serve};
 use crate::api::fault::Fault;
 use crate::api::message::{Body, BodyError, Request, Response};
+use crate::model::ids::RequestId;
 
 /// Longer than anything here takes; only a failing test waits so long.
 pub(super) const LONG: Duration = Duration::from_secs(20);
@@ -43,7 +44,7 @@ struct Echo {
 
 impl Answer for Echo {
     async fn answer(&self, request: Request) -> Response {
-        crate::logs::name_request("req-of-this");
+        crate::logs::name_request(RequestId::from_random([7; 16]));
         let host = request.header("host").unwrap_or("").to_owned();
         match request.path.as_str() {
             "/panic" => panic!("as the test wants it"),
@@ -67,12 +68,12 @@ impl Answer for Echo {
         }
     }
 
-    fn without_answer(&self, why: NoAnswer, path: &str, request_id: Option<&str>) -> Response {
+    fn without_answer(&self, why: NoAnswer, path: &str, request_id: Option<RequestId>) -> Response {
         let fault = match why {
             NoAnswer::Panicked => Fault::defect(),
             NoAnswer::Overloaded => Fault::unavailable(1),
         };
-        fault.response_at(&format!("/v2.1{path}"), request_id.unwrap_or("req-of-nobody"))
+        fault.response_at(&format!("/v2.1{path}"), request_id.unwrap_or(RequestId::from_random([0; 16])))
     }
 }
 
@@ -336,7 +337,8 @@ async fn an_answer_that_takes_too_long_is_503() {
 async fn a_panic_is_a_500_with_the_id_of_the_request() {
     let heard = start(limits()).await.get("/panic").await;
     assert!(
-        heard.starts_with("HTTP/1.1 500 ") && heard.contains("\r\nx-openstack-request-id: req-of-this\r\n"),
+        heard.starts_with("HTTP/1.1 500 ")
+            && heard.contains("\r\nx-openstack-request-id: req-07070707-0707-4707-8707-070707070707\r\n"),
         "{heard}"
     );
     assert!(heard.contains("\r\n\r\n{\"computeFault\": {\"code\": 500, "), "{heard}");

@@ -57,14 +57,8 @@ impl Sqlite {
             .name("sqlite-writer".into())
             .spawn(move || write_batches(&connection, log, &turns, &told))
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        Ok(Sqlite {
-            queue,
-            writer: Mutex::new(Some(writer)),
-            readers,
-            listener,
-        })
+        Ok(Sqlite { queue, writer: Mutex::new(Some(writer)), readers, listener })
     }
-
 }
 
 impl Engine for Sqlite {

@@ -217,7 +217,7 @@ fn links_of(call: &Call, image: &Image) -> Vec<Object> {
     links.push(json_object! {
         "rel": "alternate",
         "type": "application/vnd.openstack.image",
-        "href": format!("{}/image/images/{id}", call.base_url),
+        "href": format!("{}/image/images/{id}", call.base_url()),
     });
     links
 }

@@ -10,7 +10,7 @@ pub fn of(call: &Call, collection: &str, id: &str) -> Vec<Object> {
     let place = format!("{}/{collection}/{id}", project_segment(call));
     vec![
         json_object! { "rel": "self", "href": call.link(&place) },
-        json_object! { "rel": "bookmark", "href": format!("{}{place}", call.base_url) },
+        json_object! { "rel": "bookmark", "href": format!("{}{place}", call.base_url()) },
     ]
 }
 

@@ -60,14 +60,14 @@ impl Version {
     }
 
     fn listed(&self, call: &Call) -> Object {
-        let href = format!("{}/{}/", call.base_url, self.prefix);
+        let href = format!("{}/{}/", call.base_url(), self.prefix);
         let mut object = self.microversions(self.begun());
         object.insert("links", vec![self_link(href)]);
         object
     }
 
     fn chosen(&self, call: &Call, path: &str) -> Object {
-        let href = format!("{}/{}/{}", call.base_url, self.prefix, path.trim_matches('/'));
+        let href = format!("{}/{}/{}", call.base_url(), self.prefix, path.trim_matches('/'));
         let mut object = self.begun();
         object.insert("links", vec![self_link(href)]);
         object.insert("media-types", self.media_types());

@@ -28,7 +28,7 @@ impl Endpoint for Catalog {
         if call.who()?.project_id.is_none() {
             return Err(IdentityError::Forbidden(Barred::NeedsProject).into());
         }
-        let text = call.token.as_deref().unwrap_or_default();
+        let text = call.token().unwrap_or_default();
         let token = call.cloud.keys.open(text, call.now.seconds()).map_err(|_| Error::Unauthenticated)?;
         let standing = standing::standing(tx, &token)?.ok_or(Error::Unauthenticated)?;
         let services = document::services(tx, call, &standing)?;

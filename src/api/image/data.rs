@@ -81,7 +81,7 @@ async fn receive(call: Arc<Call>, id: ImageId, key: String, body: Body) -> Resul
             // the end of the upload was committed although nobody could tell us: the data is the image's
             Ok(false) => {}
             Err(error) => {
-                tracing::error!(request_id = call.request_id, ?error, image = %id, "an upload could not be given up");
+                tracing::error!(request_id = %call.request_id, ?error, image = %id, "an upload could not be given up");
             }
         }
     }
@@ -119,7 +119,7 @@ fn not_written(call: &Call, error: WriteError<BodyError>) -> Fault {
 }
 
 fn blob_fault(call: &Call, error: &BlobError) -> Fault {
-    tracing::error!(request_id = call.request_id, ?error, "image data could not be kept or found");
+    tracing::error!(request_id = %call.request_id, ?error, "image data could not be kept or found");
     match error {
         BlobError::Full(_) => Fault::new(StatusCode::PAYLOAD_TOO_LARGE, "Image storage media is full."),
         BlobError::NotFound | BlobError::Exists | BlobError::BadRange | BlobError::Store(_) => Fault::defect(),

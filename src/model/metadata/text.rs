@@ -213,7 +213,8 @@ mod tests {
 
     #[test]
     fn what_we_did_not_write_is_no_map() {
-        for text in ["", "[]", "{", r#"{"a": 1}"#, r#"{"": "x"}"#, r#"{"a": "b", }"#, r#"{"a": null}"#, r#"{"a": "é"}"#] {
+        for text in ["", "[]", "{", r#"{"a": 1}"#, r#"{"": "x"}"#, r#"{"a": "b", }"#, r#"{"a": null}"#, r#"{"a": "é"}"#]
+        {
             assert_eq!(MetadataText::checked(text), Err(NotAMap), "{text}");
         }
     }

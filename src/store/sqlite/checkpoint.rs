@@ -85,7 +85,8 @@ impl LogKeeper {
         // SQLite's own checkpoints are such a hook: this one takes its place
         writer.wal_hook(Some(hook)).map_err(trouble)?;
         let (path, known) = (path.to_owned(), log.clone());
-        let spawned = std::thread::Builder::new().name("sqlite-log".into()).spawn(move || move_in_steps(&path, &known, &readers));
+        let spawned =
+            std::thread::Builder::new().name("sqlite-log".into()).spawn(move || move_in_steps(&path, &known, &readers));
         let thread = spawned.map_err(|error| StoreError::Unavailable(error.to_string()))?;
         Ok(LogKeeper { log, thread: Some(thread) })
     }

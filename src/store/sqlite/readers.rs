@@ -113,9 +113,9 @@ impl Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Tx;
     use crate::store::engine::{Engine, Verdict};
     use crate::store::sqlite::Sqlite;
-    use crate::store::Tx;
 
     type Told<T> = std::sync::mpsc::Sender<Result<T, StoreError>>;
 

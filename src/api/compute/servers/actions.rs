@@ -470,7 +470,7 @@ impl Endpoint for CreateImage {
         let location = if call.dialect.is_cloud_servers {
             format!("{}/{id}", view::collection_url(call, "images"))
         } else {
-            format!("{}/image/images/{id}", call.base_url)
+            format!("{}/image/images/{id}", call.base_url())
         };
         Ok(Reply::empty().with_location(&location))
     }
@@ -563,7 +563,7 @@ impl Errand for ConsoleOutput {
                 Err(Fault::new(StatusCode::NOT_IMPLEMENTED, message).into())
             }
             Err(error @ (DriverError::NoGuest(_) | DriverError::Failed { .. })) => {
-                tracing::warn!(request_id = call.request_id, %error, "a console could not be read");
+                tracing::warn!(request_id = %call.request_id, %error, "a console could not be read");
                 Err(Fault::not_found("Guest does not have a console available.").into())
             }
         }

@@ -44,7 +44,7 @@ pub fn collection_url(call: &Call, collection: &str) -> String {
 
 fn bookmark(call: &Call, collection: &str, id: &str) -> Object {
     let project = call.path_project.as_deref().map(|project| format!("/{project}")).unwrap_or_default();
-    json_object! { "rel": "bookmark", "href": format!("{}{project}/{collection}/{id}", call.base_url) }
+    json_object! { "rel": "bookmark", "href": format!("{}{project}/{collection}/{id}", call.base_url()) }
 }
 
 /// Id, name, links.
