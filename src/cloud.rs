@@ -1,10 +1,12 @@
 //! Everything that outlives a request, in one place: the store, the rules, the keys, the clock. Handed to `api::handle`, so that a
-//! test can have as many clouds as it likes.
+//! test can have as many clouds as it likes. What a first start makes is in `first`, what crashes leave is cleared up in `tidy`.
 
-use std::collections::HashSet;
+mod first;
+mod tidy;
+
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use crate::api::call::Call;
 use crate::api::dialect::{Dialect, OPENSTACK};
@@ -13,28 +15,25 @@ use crate::api::fault::{self, Fault};
 use crate::api::rate::Rates;
 use crate::api::router::Router;
 use crate::api::table;
-use crate::blobs::{BadBlobKey, Blobs};
-use crate::compute;
+use crate::blobs::Blobs;
 use crate::compute::limits::Defaults;
 use crate::compute::work::Tools;
 use crate::config::{Database, Settings};
 use crate::hypervisor::Driver;
-use crate::identity::bootstrap::{self, Login, Newcomer};
 use crate::identity::callers::{Callers, NoCaller};
 use crate::identity::password::PasswordPool;
-use crate::identity::secret::generate_password;
 use crate::identity::token::TokenKeys;
-use crate::image;
-use crate::image::bootstrap::FirstImage;
-use crate::model::ids::{ImageId, RequestId, ServerId};
-use crate::model::moment::Moment;
+use crate::image::uploads::Receiving;
+use crate::model::ids::{RequestId, ServerId};
 use crate::model::server_record::HOST;
 use crate::model::time::Timestamp;
 use crate::policy::file::LiveRules;
 use crate::policy::remote::{ContentType, Remote, RemoteSettings};
 use crate::policy::rules::Rules;
 use crate::policy::{Asked, Caller};
-use crate::store::{Effect, Store, StoreError, Tx, identity, images};
+use crate::store::{Effect, Store};
+
+pub use first::Beginning;
 
 /// Reads the time.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -63,6 +62,8 @@ pub struct Cloud {
     pub rates: Option<Rates>,
     /// Woken when a commit has recorded tasks.
     pub work: tokio::sync::Notify,
+    /// The uploads that this process is receiving.
+    pub receiving: Arc<Receiving>,
     worker: String,
     rules: LiveRules,
     remote: Remote,
@@ -113,6 +114,7 @@ impl Cloud {
             router: Router::new(table::all()),
             rates: Rates::new(&settings.cloud_servers.rate_limits, &clock),
             work: tokio::sync::Notify::new(),
+            receiving: Arc::default(),
             rules: table::live_rules(directory, &settings).map_err(|error| text(&error))?,
             remote: Remote::new(&remote_settings(&settings)?).map_err(|error| text(&error))?,
             settings,
@@ -133,37 +135,9 @@ impl Cloud {
         Ok(cloud)
     }
 
-    /// Makes what every cloud has, if this is its first start; gives the ways in that it made.
-    ///
-    /// # Errors
-    /// A sentence for the operator.
-    pub async fn begin(self: &Arc<Self>) -> Result<Vec<Login>, String> {
-        let begun = self.store.read(bootstrap::has_begun).await.map_err(|error| format!("{error:?}"))?;
-        if begun {
-            return Ok(Vec::new());
-        }
-        let mut logins = Vec::new();
-        let mut newcomers = Vec::new();
-        for (name, role) in [("admin", "admin"), ("demo", "member")] {
-            let password = generate_password(&mut |bytes| self.fill_with_chance(bytes));
-            let hashing = self.passwords.hash(password.clone(), &mut |bytes| self.fill_with_chance(bytes));
-            let password_hash = hashing.await.map_err(|error| error.to_string())?;
-            newcomers.push(Newcomer { name, role, password_hash });
-            logins.push(Login { name, password });
-        }
-        let moment = Moment::new(self.now(), self.fresh_seed());
-        let region = self.settings.region.clone();
-        let image = self.write_first_image().await?;
-        let script = move |tx: &mut dyn Tx| {
-            bootstrap::begin(tx, &mut moment.clone(), &newcomers, &region).map_err(Error::from)?;
-            let owner = identity::active_project_named(tx, "admin", "default")?.map(|project| project.id);
-            if let Some(owner) = owner {
-                image::bootstrap::begin(tx, &image, owner, moment.now).map_err(Error::from)?;
-            }
-            compute::bootstrap::begin(tx, moment.now).map_err(Error::from)
-        };
-        self.store.write(script).await.map_err(|error| format!("{error:?}"))?;
-        Ok(logins)
+    /// The name this process signs its leases with: the same after a restart.
+    pub fn worker(&self) -> &str {
+        &self.worker
     }
 
     /// What work on servers is done with.
@@ -176,38 +150,6 @@ impl Cloud {
             clock: self.clock.as_ref(),
             image_bytes_max: self.settings.image_bytes_max,
         }
-    }
-
-    /// Writes the data of the first image. Where its record does not follow, the next start removes it.
-    async fn write_first_image(&self) -> Result<FirstImage, String> {
-        let id = ImageId::from_random(self.fresh_seed());
-        let key = ImageId::from_random(self.fresh_seed()).to_string();
-        let blob = key.parse().map_err(|error: BadBlobKey| error.to_string())?;
-        let data = futures_util::stream::iter([Ok::<_, std::convert::Infallible>(image::bootstrap::disk())]);
-        let written = self.blobs.write(&blob, data, u64::MAX).await.map_err(|error| error.to_string())?;
-        Ok(FirstImage { id, blob: key, written })
-    }
-
-    /// Removes what a crash may have left of image data, and gives up the uploads that it has cut off where no other process
-    /// can be receiving any. `before` is when this process began.
-    ///
-    /// # Errors
-    /// A sentence for the operator.
-    pub async fn tidy(&self, before: SystemTime) -> Result<(), String> {
-        let is_alone = matches!(self.settings.database, Database::Embedded);
-        let script = move |tx: &mut dyn Tx| {
-            if is_alone {
-                images::give_up_uploads(tx)?;
-            }
-            Ok::<_, StoreError>(images::blobs(tx)?.into_iter().collect::<HashSet<String>>())
-        };
-        let known = self.store.write(script).await.map_err(|error| error.to_string())?;
-        let swept = self.blobs.sweep(before, |key| known.contains(key.as_str())).await;
-        let swept = swept.map_err(|error| error.to_string())?;
-        if swept.orphans + swept.unfinished > 0 {
-            tracing::info!(swept.orphans, swept.unfinished, "image data that was nobody's is removed");
-        }
-        Ok(())
     }
 
     /// What time it is.

@@ -181,6 +181,13 @@ async fn copy(store: &Store, table: &'static str, id: fn(u64) -> String, count: 
         "INSERT INTO {table} (id, created_at, {others}) SELECT $1, $2, {others} FROM {table} WHERE id = $3 \
          ON CONFLICT (id) DO NOTHING"
     );
+    let last = id(count.saturating_sub(1));
+    let looking = store.read(move |tx: &mut dyn Tx| {
+        tx.number(&format!("SELECT count(*) FROM {table} WHERE id = $1"), &[last.as_str().into()])
+    });
+    if looking.await.expect("a number") > 0 {
+        return;
+    }
     for from in (1..count).step_by(BATCH as usize) {
         let (sql, until) = (sql.clone(), count.min(from + BATCH));
         let script = move |tx: &mut dyn Tx| {

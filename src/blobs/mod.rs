@@ -32,7 +32,7 @@ use object_store::{
 use digest::Digests;
 use parts::Parts;
 
-pub use sweep::Swept;
+pub use sweep::{Sweep, Swept};
 
 /// How much of an upload is gathered before it is hashed and written. At most two such parts are held at a time.
 /// A bucket will want 5 MiB or more; a disk gains nothing from more than this.

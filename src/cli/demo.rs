@@ -5,7 +5,7 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use clap::Args;
 use http::{HeaderValue, Method, header};
@@ -71,7 +71,7 @@ fn shown_in(directory: &Path) -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let (cloud, logins) = start::open(settings, "http://127.0.0.1:8774".into()).await?;
-        start::keep_going(&cloud);
+        start::keep_going(&cloud, SystemTime::now());
         Visitor::log_in(cloud, &logins).await?.look_around().await
     })
 }

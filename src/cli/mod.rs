@@ -1,5 +1,6 @@
 //! The command line: which commands there are, what their help says. What each does is in a file of its own.
 
+mod clouds_yaml;
 mod config;
 mod db;
 mod demo;

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use super::clouds_yaml::CLOUDS_YAML;
 use super::settings::SettingFlags;
-use super::start::CLOUDS_YAML;
 
 #[derive(Debug, Args)]
 pub(super) struct Openrc {

@@ -2,9 +2,11 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use clap::Args;
 
+use super::clouds_yaml::CLOUDS_YAML;
 use super::settings::SettingFlags;
 use super::start;
 use crate::api;
@@ -46,12 +48,12 @@ fn served(loaded: &Loaded) -> Result<Ended, Box<dyn std::error::Error>> {
         tracing::warn!(name, "this environment variable sets nothing");
     }
     let _lock = DataDirLock::acquire(&settings.data_dir)?;
+    let began = SystemTime::now();
     let mut opened = None;
     let ended = serve::run(settings, async |bound| {
         let public_url = settings.public_url_at(bound);
-        let (cloud, logins) = start::open(settings.clone(), public_url).await?;
-        start::keep_going(&cloud);
-        start::write_clouds_yaml(&settings.data_dir, cloud.public_url(), &settings.region, &logins)?;
+        let (cloud, _) = start::open(settings.clone(), public_url).await?;
+        start::keep_going(&cloud, began);
         super::print(&ready(settings, cloud.public_url()));
         opened = Some(cloud.clone());
         Ok(Doors(cloud))
@@ -65,7 +67,7 @@ fn served(loaded: &Loaded) -> Result<Ended, Box<dyn std::error::Error>> {
 
 /// What is printed when clients can connect.
 fn ready(settings: &Settings, public_url: &str) -> String {
-    let clouds = settings.data_dir.join(start::CLOUDS_YAML);
+    let clouds = settings.data_dir.join(CLOUDS_YAML);
     format!(
         "Kilonova is ready at {public_url}\n\n\
          Try it:\n  export OS_CLIENT_CONFIG_FILE={} OS_CLOUD=kilonova\n  \

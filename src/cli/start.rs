@@ -1,41 +1,57 @@
-//! Puts a cloud together for this process: the real clock, the machine's chance, the database of the settings; and what a first
-//! start leaves for clients to log in with.
+//! Puts a cloud together for this process: the real clock, the machine's chance, the database of the settings.
+//! Then what goes on beside the requests.
 
 use std::error::Error;
-use std::io::Write;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::clouds_yaml::CloudsYaml;
 use crate::cloud::{Cloud, Parts};
-use crate::compute::work;
+use crate::compute::{guests, work};
 use crate::config::{Database, Settings};
 use crate::hypervisor::fake::Fake;
 use crate::identity::bootstrap::Login;
 use crate::identity::random::buffered_random;
 use crate::model::time::Timestamp;
-use crate::serve::open_private;
 use crate::store::{Store, StoreError};
 
-/// Where clients find their cloud and their password.
-pub const CLOUDS_YAML: &str = "clouds.yaml";
 /// How often policy files are looked at.
 const POLICY_LOOK: Duration = Duration::from_secs(1);
 /// How often tasks are looked for that nobody has announced.
 const WORK_LOOK: Duration = Duration::from_secs(5);
 /// How often a worker says that it is still at its task; well below what a lease lasts.
 const LEASE_RENEWAL: Duration = Duration::from_secs(20);
+/// How often a process says that it still receives its uploads, and looks for those that nobody receives.
+const UPLOADS_LOOK: Duration = Duration::from_secs(20);
 /// How many tasks are done at once.
 const WORKERS: usize = 4;
 
-/// Opens the database and everything around it; on the first start it also makes those who can log in.
+/// Puts the cloud of these settings together. On the first start it also makes those who can log in, leaves their passwords in
+/// `clouds.yaml`, and gives them. Nothing here takes longer where there are more servers, images or tasks.
 pub async fn open(settings: Settings, public_url: String) -> Result<(Arc<Cloud>, Vec<Login>), Box<dyn Error>> {
+    let cloud = put_together(settings, public_url).await?;
+    let way_in = CloudsYaml::new(&cloud.settings.data_dir, cloud.public_url(), &cloud.settings.region);
+    let mut logins = Vec::new();
+    if let Some(beginning) = cloud.beginning().await? {
+        way_in.prepare(beginning.logins())?;
+        logins = beginning.logins().to_vec();
+        if !cloud.begin_with(beginning).await? {
+            logins.clear();
+        }
+    }
+    // also what an earlier start has prepared and could not finish
+    way_in.settle(&cloud).await?;
+    way_in.readdress()?;
+    Ok((cloud, logins))
+}
+
+/// Opens the database and everything around it.
+pub(super) async fn put_together(settings: Settings, public_url: String) -> Result<Arc<Cloud>, Box<dyn Error>> {
     let directory = settings.data_dir.clone();
     let store = match &settings.database {
         Database::Embedded => Store::embedded(&directory).await?,
         Database::Postgres(url) => Store::postgres(url).await?,
     };
-    let is_alone = settings.database == Database::Embedded;
     let parts = Parts {
         settings,
         store,
@@ -44,15 +60,7 @@ pub async fn open(settings: Settings, public_url: String) -> Result<(Arc<Cloud>,
         chance: Arc::new(buffered_random),
         public_url,
     };
-    let began = SystemTime::now();
-    let cloud = Cloud::new(&directory, parts)?;
-    // where several processes share a database, what looks unfinished may be under way in another
-    if is_alone && let Err(error) = cloud.tidy(began).await {
-        // the rest can be served all the same
-        tracing::error!(error, "image data that is nobody's was not looked for");
-    }
-    let logins = cloud.begin().await?;
-    Ok((cloud, logins))
+    Ok(Cloud::new(&directory, parts)?)
 }
 
 fn now() -> Timestamp {
@@ -60,20 +68,46 @@ fn now() -> Timestamp {
     Timestamp::from_microseconds(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
-/// Starts what goes on beside the requests.
-pub fn keep_going(cloud: &Arc<Cloud>) {
-    let workers = cloud.clone();
-    tokio::spawn(async move {
-        // nobody begins a task before those that were under way are taken back
-        while let Err(error) = work::resume(workers.tools()).await {
-            tracing::error!(%error, "the guests cannot be looked after yet");
-            tokio::time::sleep(WORK_LOOK).await;
-        }
-        for _ in 0..WORKERS {
-            tokio::spawn(keep_working(workers.clone()));
-        }
-    });
+/// Starts what goes on beside the requests. `began` is when this process did.
+pub fn keep_going(cloud: &Arc<Cloud>, began: SystemTime) {
+    tokio::spawn(keep_tasks(cloud.clone()));
+    tokio::spawn(keep_uploads(cloud.clone(), began));
     keep_policy(cloud);
+}
+
+/// Has tasks done, and looks after guests.
+async fn keep_tasks(cloud: Arc<Cloud>) {
+    // nobody begins a task before those that were under way are taken back
+    while let Err(error) = work::take_back(cloud.tools()).await {
+        tracing::error!(%error, "tasks cannot be done yet");
+        tokio::time::sleep(WORK_LOOK).await;
+    }
+    for _ in 0..WORKERS {
+        tokio::spawn(keep_working(cloud.clone()));
+    }
+    while let Err(error) = guests::look_at_all(cloud.tools()).await {
+        tracing::error!(%error, "the guests cannot be looked after yet");
+        tokio::time::sleep(WORK_LOOK).await;
+    }
+}
+
+/// Gives up uploads that are cut off; and, once, removes image data that is nobody's.
+async fn keep_uploads(cloud: Arc<Cloud>, began: SystemTime) {
+    let mut is_swept = false;
+    loop {
+        if let Err(error) = cloud.keep_uploads().await {
+            tracing::error!(%error, "uploads that were cut off cannot be looked for now");
+        } else if !is_swept {
+            is_swept = true;
+            if let Err(error) = cloud.sweep_blobs(began).await {
+                tracing::error!(
+                    error,
+                    "image data that is nobody's was not looked for to the end; the next start tries again"
+                );
+            }
+        }
+        tokio::time::sleep(UPLOADS_LOOK).await;
+    }
 }
 
 /// Does tasks as they come.
@@ -128,50 +162,4 @@ fn keep_policy(cloud: &Arc<Cloud>) {
             }
         }
     });
-}
-
-/// Writes the way in, once: passwords exist in this file only. On later starts just the address is brought up to date.
-pub fn write_clouds_yaml(
-    directory: &Path,
-    public_url: &str,
-    region: &str,
-    logins: &[Login],
-) -> Result<(), Box<dyn Error>> {
-    let path = directory.join(CLOUDS_YAML);
-    if logins.is_empty() {
-        return readdress(&path, public_url);
-    }
-    let mut text = String::from(
-        "# Written by `kilonova serve` at its first start. Whoever reads this file can log in.\nclouds:\n",
-    );
-    for login in logins {
-        let cloud = if login.name == "admin" { "kilonova-admin" } else { "kilonova" };
-        text.push_str(&format!(
-            "  {cloud}:\n    region_name: {region}\n    identity_api_version: 3\n    auth:\n      auth_url: {public_url}/identity/v3\n      \
-             username: {name}\n      password: {password}\n      project_name: {name}\n      user_domain_id: default\n      project_domain_id: default\n",
-            name = login.name,
-            password = login.password.expose(),
-        ));
-    }
-    replace(&path, &text)
-}
-
-fn readdress(path: &Path, public_url: &str) -> Result<(), Box<dyn Error>> {
-    let Ok(text) = std::fs::read_to_string(path) else { return Ok(()) };
-    let lines = text.lines().map(|line| match line.split_once("auth_url: ") {
-        Some((indent, _)) => format!("{indent}auth_url: {public_url}/identity/v3\n"),
-        None => format!("{line}\n"),
-    });
-    let after: String = lines.collect();
-    if after == text { Ok(()) } else { replace(path, &after) }
-}
-
-/// Old or new, never half: written beside it and renamed.
-fn replace(path: &Path, text: &str) -> Result<(), Box<dyn Error>> {
-    let beside = path.with_extension("yaml.new");
-    let mut file = open_private(&beside)?;
-    file.set_len(0)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    Ok(std::fs::rename(&beside, path)?)
 }

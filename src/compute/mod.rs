@@ -3,6 +3,7 @@
 pub mod bootstrap;
 mod error;
 pub mod flavors;
+pub mod guests;
 pub mod key_pairs;
 pub mod limits;
 pub mod metadata;

@@ -2,6 +2,7 @@
 //! any transaction, and removed in the transaction that records the outcome; so a crash at any point leaves a task that is done
 //! again from its beginning, and every call of a driver can be made again.
 
+use super::guests;
 use crate::blobs::{BlobKey, Blobs, Written};
 use crate::hypervisor::{Driver, DriverError, PowerOp, Spec};
 use crate::json::Json;
@@ -10,7 +11,6 @@ use crate::model::ids::ImageId;
 use crate::model::server::{Outcome, PowerState, ServerAction, VmState, advance, finish};
 use crate::model::server_record::{HOST, Server, ServerFault};
 use crate::model::time::Timestamp;
-use crate::store::servers::{Existing, Selection};
 use crate::store::tasks::{self, Lease, Task};
 use crate::store::{Store, StoreError, Tx, servers, snapshots};
 
@@ -150,6 +150,10 @@ impl From<DriverError> for Failure {
 async fn perform(tools: Tools<'_>, task: &Task, server: &Server) -> Result<Done, Failure> {
     use ServerAction as A;
     let (driver, id) = (tools.driver, server.id);
+    if expects_guest(task, server) {
+        // this process may not have seen it yet
+        guests::find_again(tools, server).await;
+    }
     let power = |op| driver.power(id, op);
     let power = match task.action {
         A::Create => build_and_start(driver, &spec(server)).await?,
@@ -200,6 +204,11 @@ async fn perform(tools: Tools<'_>, task: &Task, server: &Server) -> Result<Done,
         A::ResetToActive | A::ResetToError | A::ConsoleOutput => server.state.power_state,
     };
     Ok(power.into())
+}
+
+/// Whether what is done is done to a guest that is there already.
+fn expects_guest(task: &Task, server: &Server) -> bool {
+    server.details.host.is_some() && !matches!(task.action, ServerAction::Create | ServerAction::Unshelve)
 }
 
 async fn build_and_start(driver: &dyn Driver, spec: &Spec) -> Result<PowerState, DriverError> {
@@ -388,48 +397,11 @@ fn after_failure(task: &Task, server: &mut Server, reason: &str, now: Timestamp)
     server.details.fault = Some(ServerFault { code: 500, message, details: Some(reason.to_owned()), created_at: now });
 }
 
-/// After a start of the process: takes back what it had begun, and looks at what its guests are doing now.
+/// After a start of the process: takes back what it had begun. Before any of its workers takes a task.
 ///
 /// # Errors
 /// The store's.
-pub async fn resume(tools: Tools<'_>) -> Result<(), StoreError> {
+pub async fn take_back(tools: Tools<'_>) -> Result<(), StoreError> {
     let worker = tools.worker.to_owned();
-    tools.store.write(move |tx| tasks::release(tx, &worker)).await?;
-    let all = tools.store.read(|tx| {
-        let mut all = Vec::new();
-        let selection = Selection { existing: Existing::AliveOrRestorable, ..Selection::default() };
-        servers::walk(tx, &selection, |server| {
-            all.push(server.for_system("a restarted process looks for its guests"));
-            true
-        })?;
-        Ok::<_, StoreError>(all)
-    });
-    for server in all.await?.into_iter().filter(|server| server.details.host.is_some()) {
-        attach(tools, server).await?;
-    }
-    Ok(())
-}
-
-/// Finds one guest again. What it does now is noted unless a task is about to change that anyway.
-async fn attach(tools: Tools<'_>, server: Server) -> Result<(), StoreError> {
-    let seen = match tools.driver.attach(&spec(&server)).await {
-        Ok(seen) => seen.unwrap_or(PowerState::NoState),
-        Err(error) => {
-            tracing::warn!(server = %server.id, %error, "a guest could not be found again");
-            return Ok(());
-        }
-    };
-    if seen == server.state.power_state {
-        return Ok(());
-    }
-    let script = move |tx: &mut dyn Tx| {
-        let Some(found) = servers::find(tx, server.id)? else { return Ok(()) };
-        let mut found = found.for_system("a restarted process notes what its guests do");
-        if found.state.task_state.is_none() && !tasks::any_for(tx, server.id)? {
-            found.state.power_state = seen;
-            servers::save(tx, &found)?;
-        }
-        Ok::<_, StoreError>(())
-    };
-    tools.store.write(script).await
+    tools.store.write(move |tx| tasks::release(tx, &worker)).await
 }

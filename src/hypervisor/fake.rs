@@ -114,6 +114,11 @@ impl Driver for Fake {
         "fake"
     }
 
+    /// What nobody has asked for since the start need not be remembered: it is what the caller last knew.
+    fn outlives_process(&self) -> bool {
+        false
+    }
+
     fn build<'a>(&'a self, spec: &'a Spec) -> Doing<'a, ()> {
         Box::pin(ready(self.unless_failing(Op::Build, spec.id, |inside| {
             let new = || Guest { spec: spec.clone(), power: PowerState::Shutdown, rescued: false };

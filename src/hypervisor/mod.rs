@@ -130,6 +130,9 @@ pub trait Driver: Send + Sync {
     /// What it is called in `os-hypervisors`.
     fn hypervisor_type(&self) -> &'static str;
 
+    /// Whether guests go on while no process of ours runs, and may have changed by themselves: then all are looked at after a start.
+    fn outlives_process(&self) -> bool;
+
     /// Makes the guest's disks and whatever else it needs, without starting it. A guest that is there keeps its disks
     /// and what it does, and takes the new memory and processors when it is next started: so a server is resized.
     /// What an earlier call left unfinished is made anew. Another image needs another guest: destroy this one first.

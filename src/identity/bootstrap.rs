@@ -19,6 +19,8 @@ pub struct Newcomer {
     pub name: &'static str,
     /// The role on that project.
     pub role: &'static str,
+    /// The user's id.
+    pub user: UserId,
     /// The password's hash.
     pub password_hash: String,
 }
@@ -28,6 +30,8 @@ pub struct Newcomer {
 pub struct Login {
     /// Name of the user, and of the project.
     pub name: &'static str,
+    /// The user's id.
+    pub user: UserId,
     /// The password.
     pub password: Secret,
 }
@@ -67,14 +71,14 @@ pub fn begin(tx: &mut dyn Tx, moment: &mut Moment, newcomers: &[Newcomer], regio
         roles.push((*name, role));
     }
     for newcomer in newcomers {
-        let (user, project) = (UserId::from_random(moment.id()), ProjectId::from_random(moment.id()));
-        rows::insert_user(tx, &user, newcomer.name, &newcomer.password_hash, moment.now)?;
+        let (user, project) = (&newcomer.user, ProjectId::from_random(moment.id()));
+        rows::insert_user(tx, user, newcomer.name, &newcomer.password_hash, moment.now)?;
         rows::insert_project(tx, &project, newcomer.name)?;
         let (_, role) = roles.iter().find(|(name, _)| *name == newcomer.role).expect("newcomers have one of ROLES");
-        rows::insert_grant(tx, &user, "project", project.as_str(), role)?;
+        rows::insert_grant(tx, user, "project", project.as_str(), role)?;
         if newcomer.role == "admin" {
-            rows::insert_grant(tx, &user, "system", "all", role)?;
-            rows::insert_grant(tx, &user, "domain", "default", role)?;
+            rows::insert_grant(tx, user, "system", "all", role)?;
+            rows::insert_grant(tx, user, "domain", "default", role)?;
         }
     }
     Ok(())

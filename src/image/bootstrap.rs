@@ -8,6 +8,7 @@ use crate::model::ids::{ImageId, ProjectId};
 use crate::model::image::{Image, Visibility};
 use crate::model::time::Timestamp;
 use crate::store::Tx;
+use crate::store::tasks::Lease;
 
 /// The name of the image.
 pub const NAME: &str = "kilonova-test";
@@ -45,6 +46,7 @@ pub fn begin(tx: &mut dyn Tx, first: &FirstImage, owner: ProjectId, now: Timesta
         ..records::queued(first.id, owner, now)
     };
     records::create(tx, &image)?;
-    data::begin_upload(tx, image, &first.blob, now)?;
+    let nobody = Lease { owner: "", now: 0, until: 0 };
+    data::begin_upload(tx, image, &first.blob, nobody, now)?;
     data::finish_upload(tx, first.id, &first.blob, &first.written, now)
 }

@@ -1,21 +1,28 @@
 //! The data of an image: an upload begins, and ends or is given up, each in a transaction of its own; the bytes themselves go to
-//! `blobs` in between. A crash leaves an image that is `saving`, which the next start gives up.
+//! `blobs` in between. A crash leaves an image that is `saving`, and the note of whose upload that is: see `uploads`.
 
 use super::Error;
-use crate::blobs::Written;
+use crate::blobs::{BlobKey, Written};
 use crate::model::ids::ImageId;
 use crate::model::image::{Image, ImageStatus};
 use crate::model::time::Timestamp;
-use crate::store::{Tx, images};
+use crate::store::tasks::Lease;
+use crate::store::{StoreError, Tx, images, uploads};
 
 /// What `os_hash_value` is made with.
 const HASH: &str = "sha512";
 
-/// Notes that data is arriving under a key.
+/// Notes that data is arriving under a key, and who receives it.
 ///
 /// # Errors
 /// Where the image is not waiting for data, or it is not known yet of which format it will be.
-pub fn begin_upload(tx: &mut dyn Tx, mut image: Image, blob: &str, now: Timestamp) -> Result<(), Error> {
+pub fn begin_upload(
+    tx: &mut dyn Tx,
+    mut image: Image,
+    blob: &str,
+    lease: Lease<'_>,
+    now: Timestamp,
+) -> Result<(), Error> {
     if image.status != ImageStatus::Queued {
         return Err(Error::Transition { from: image.status, to: ImageStatus::Saving });
     }
@@ -27,6 +34,7 @@ pub fn begin_upload(tx: &mut dyn Tx, mut image: Image, blob: &str, now: Timestam
     image.status = ImageStatus::Saving;
     image.blob = Some(blob.to_owned());
     image.updated_at = now;
+    uploads::record(tx, image.id, blob, lease)?;
     Ok(images::save(tx, &image)?)
 }
 
@@ -45,6 +53,7 @@ pub fn finish_upload(tx: &mut dyn Tx, id: ImageId, blob: &str, written: &Written
     image.os_hash_algo = Some(HASH.to_owned());
     image.os_hash_value = Some(written.sha512.clone());
     image.updated_at = now;
+    uploads::remove(tx, blob)?;
     Ok(images::save(tx, &image)?)
 }
 
@@ -52,8 +61,10 @@ pub fn finish_upload(tx: &mut dyn Tx, id: ImageId, blob: &str, written: &Written
 ///
 /// # Errors
 /// The store's.
-pub fn give_up_upload(tx: &mut dyn Tx, id: ImageId, blob: &str) -> Result<bool, Error> {
-    Ok(images::give_up_upload(tx, id, blob)? || !images::blobs(tx)?.iter().any(|known| known == blob))
+pub fn give_up_upload(tx: &mut dyn Tx, id: ImageId, blob: &BlobKey) -> Result<bool, StoreError> {
+    uploads::remove(tx, blob.as_str())?;
+    Ok(images::give_up_upload(tx, id, blob.as_str())?
+        || images::known_blobs(tx, std::slice::from_ref(blob))?.is_empty())
 }
 
 /// The key of an image's data; `None` where it has none yet.

@@ -1,4 +1,4 @@
-//! The verbs of Image: records and what they say (`records`, `patch`), their data (`data`), with whom they are shared (`members`),
+//! The verbs of Image: records and what they say (`records`, `patch`), their data (`data`, `uploads`), with whom they are shared (`members`),
 //! and their properties as Compute's metadata (`metadata`). No HTTP.
 
 pub mod bootstrap;
@@ -10,5 +10,6 @@ pub mod patch;
 pub mod records;
 #[cfg(test)]
 mod tests;
+pub mod uploads;
 
 pub use error::{Error, MemberDeed};

@@ -81,6 +81,14 @@ pub fn has_domain(tx: &mut dyn Tx, id: &str) -> Result<bool, StoreError> {
     Ok(tx.number("SELECT count(*) FROM domains WHERE id = $1", &[id.into()])? > 0)
 }
 
+/// Whether there is a user of this id.
+///
+/// # Errors
+/// The engine's.
+pub fn has_user(tx: &mut dyn Tx, id: &UserId) -> Result<bool, StoreError> {
+    Ok(tx.number("SELECT count(*) FROM users WHERE id = $1", &[id.as_str().into()])? > 0)
+}
+
 /// Adds a domain.
 ///
 /// # Errors

@@ -4,7 +4,10 @@ mod list;
 
 pub use list::{Column, Condition, Direction, List, SortKey, Visible, list};
 
+use std::collections::HashSet;
+
 use super::{Row, StoreError, Tx, Value, parsed, parsed_or_null};
+use crate::blobs::BlobKey;
 use crate::json::{self, Json, Object};
 use crate::model::ids::{ImageId, ProjectId};
 use crate::model::image::{Image, ImageMember, MemberStatus, Properties, Property, Visibility};
@@ -100,20 +103,23 @@ pub fn count(tx: &mut dyn Tx) -> Result<i64, StoreError> {
     tx.number("SELECT count(*) FROM images", &[])
 }
 
-/// The keys of all data that images have.
+/// Which of these keys are of data that an image has, or that is being received.
 ///
 /// # Errors
 /// The engine's.
-pub fn blobs(tx: &mut dyn Tx) -> Result<Vec<String>, StoreError> {
-    tx.all("SELECT blob FROM images WHERE blob IS NOT NULL ORDER BY blob", &[], |row| Ok(row.text(0)?.to_owned()))
-}
-
-/// Gives up every upload that was under way: for the start of a process that has the store to itself.
-///
-/// # Errors
-/// The engine's.
-pub fn give_up_uploads(tx: &mut dyn Tx) -> Result<u64, StoreError> {
-    tx.execute("UPDATE images SET status = 'queued', blob = NULL WHERE status = 'saving'", &[])
+pub fn known_blobs(tx: &mut dyn Tx, keys: &[BlobKey]) -> Result<HashSet<String>, StoreError> {
+    if keys.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let values: Vec<Value<'_>> = keys.iter().map(|key| key.as_str().into()).collect();
+    let places: Vec<String> = (1..=keys.len()).map(|number| format!("${number}")).collect();
+    let places = places.join(", ");
+    let mut known = HashSet::new();
+    for table in ["images", "uploads"] {
+        let sql = format!("SELECT blob FROM {table} WHERE blob IN ({places}) ORDER BY blob");
+        known.extend(tx.all(&sql, &values, |row| Ok(row.text(0)?.to_owned()))?);
+    }
+    Ok(known)
 }
 
 /// Gives up one upload, if it is still the one under way; says whether it was.

@@ -10,6 +10,7 @@ const STEPS: &[(i64, &str)] = &[
     (2, include_str!("../../migrations/0002_images.sql")),
     (3, include_str!("../../migrations/0003_compute.sql")),
     (4, include_str!("../../migrations/0004_care.sql")),
+    (5, include_str!("../../migrations/0005_uploads.sql")),
 ];
 
 /// What a database is opened for.

@@ -19,6 +19,7 @@ pub mod servers;
 pub mod snapshots;
 pub mod sqlite;
 pub mod tasks;
+pub mod uploads;
 
 use std::path::Path;
 use std::sync::Arc;

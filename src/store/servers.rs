@@ -103,6 +103,13 @@ pub struct Place {
     id: String,
 }
 
+impl Place {
+    /// That of a server.
+    pub fn of(server: &Server) -> Place {
+        Place { created_at: server.created_at.microseconds(), id: server.id.to_string() }
+    }
+}
+
 /// Remembers a new server.
 ///
 /// # Errors
@@ -237,7 +244,21 @@ pub enum Existing {
 }
 
 /// So many rows are read at once.
-const BATCH: i64 = 500;
+const BATCH: usize = 500;
+
+/// The first of the selected servers, so many at most.
+///
+/// # Errors
+/// The engine's.
+pub fn page(tx: &mut dyn Tx, selection: &Selection, count: usize) -> Result<Vec<Guarded<Server>>, StoreError> {
+    Ok(rows(tx, selection, count)?.into_iter().map(Guarded::new).collect())
+}
+
+fn rows(tx: &mut dyn Tx, selection: &Selection, count: usize) -> Result<Vec<Server>, StoreError> {
+    let (sql, values) = selection.sql(count);
+    let values: Vec<Value<'_>> = values.iter().map(Owned::value).collect();
+    tx.all(&sql, &values, server)
+}
 
 /// Hands over the selected servers in order of age until there are no more or `each` has enough and says `false`.
 ///
@@ -250,13 +271,9 @@ pub fn walk(
 ) -> Result<(), StoreError> {
     let mut selection = selection.clone();
     loop {
-        let (sql, values) = selection.sql();
-        let values: Vec<Value<'_>> = values.iter().map(Owned::value).collect();
-        let servers = tx.all(&sql, &values, server)?;
-        let is_last = servers.len() < BATCH as usize;
-        selection.after = servers
-            .last()
-            .map(|server| Place { created_at: server.created_at.microseconds(), id: server.id.to_string() });
+        let servers = rows(tx, &selection, BATCH)?;
+        let is_last = servers.len() < BATCH;
+        selection.after = servers.last().map(Place::of);
         for server in servers {
             if !each(Guarded::new(server)) {
                 return Ok(());
@@ -318,7 +335,7 @@ impl Conditions {
 }
 
 impl Selection {
-    fn sql(&self) -> (String, Vec<Owned>) {
+    fn sql(&self, count: usize) -> (String, Vec<Owned>) {
         let mut conditions = Conditions::default();
         conditions.text("project_id =", self.project.as_ref().map(ProjectId::as_str));
         conditions.sql.extend(self.existing.sql().map(str::to_owned));
@@ -339,7 +356,7 @@ impl Selection {
         }
         let all = if conditions.sql.is_empty() { "1 = 1".to_owned() } else { conditions.sql.join(" AND ") };
         let sql =
-            format!("SELECT {COLUMNS} FROM servers WHERE {all} ORDER BY created_at {order}, id {order} LIMIT {BATCH}");
+            format!("SELECT {COLUMNS} FROM servers WHERE {all} ORDER BY created_at {order}, id {order} LIMIT {count}");
         (sql, conditions.values)
     }
 }

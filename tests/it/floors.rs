@@ -18,10 +18,10 @@ const FLOORS: [(&[&str], &str); 6] = [
 /// A new one belongs here only if no caller stands behind it whose rights could be asked.
 const ERRANDS: &[(&str, &str)] = &[
     ("api/compute/servers/list.rs", "a list shows what its proof, for the project or for all, lets see"),
+    ("compute/guests.rs", "a restarted process looks for its guests"),
+    ("compute/guests.rs", "a restarted process notes what its guests do"),
     ("compute/work.rs", "a worker does what was allowed when its task was recorded"),
     ("compute/work.rs", "a worker does what was allowed when its task was recorded"),
-    ("compute/work.rs", "a restarted process looks for its guests"),
-    ("compute/work.rs", "a restarted process notes what its guests do"),
     ("image/data.rs", "an upload ends in the name of whoever was allowed to begin it"),
 ];
 

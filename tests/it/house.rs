@@ -77,7 +77,7 @@ impl House {
         };
         let cloud = Cloud::new(directory.path(), parts).expect("a cloud in a temporary directory");
         let logins = cloud.begin().await.expect("a first start");
-        work::resume(cloud.tools()).await.expect("what was under way is taken back");
+        work::take_back(cloud.tools()).await.expect("what was under way is taken back");
         House { cloud, driver, clock, directory, logins }
     }
 

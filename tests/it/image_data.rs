@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
@@ -295,29 +294,4 @@ async fn a_deactivated_image_is_withheld_from_all_but_administrators() {
     admin.get(&file(&id)).await.is(200).says("x");
     member.send(act("reactivate")).await.is(204);
     member.get(&file(&id)).await.is(200);
-}
-
-#[tokio::test]
-async fn a_start_removes_what_a_crash_has_left() {
-    let house = House::new().await;
-    let member = house.person("member", "blue").await;
-    let (kept, broken) = (made(&member).await, made(&member).await);
-    member.send(upload(&kept, "x")).await.is(204);
-    let script = {
-        let broken = broken.clone();
-        move |tx: &mut dyn kilonova::store::Tx| {
-            let blob = "6f9c6b2e-0000-4000-8000-00000000000b";
-            tx.execute(
-                "UPDATE images SET status = 'saving', blob = $1 WHERE id = $2",
-                &[blob.into(), broken.as_str().into()],
-            )
-        }
-    };
-    house.cloud.store.write(script).await.expect("a crash can be staged");
-    for name in ["6f9c6b2e-0000-4000-8000-00000000000b", "6f9c6b2e-0000-4000-8000-00000000000c#1"] {
-        std::fs::write(house.directory().join("images").join(name), "half").expect("a file can be written");
-    }
-    house.cloud.tidy(SystemTime::now() + Duration::from_secs(60)).await.expect("a start tidies up");
-    assert_eq!((status(&member, &broken).await.as_str(), files(&house)), ("queued", 2));
-    member.get(&file(&kept)).await.is(200).says("x");
 }

@@ -42,4 +42,5 @@ mod states;
 mod storms;
 mod table;
 mod unsteady;
+mod uploads;
 mod versions;

@@ -12,7 +12,7 @@ use crate::api::fault::Fault;
 use crate::api::message::{Body, BodyError};
 use crate::blobs::{BlobError, BlobKey, Reading, WriteError};
 use crate::cloud::Cloud;
-use crate::image::data;
+use crate::image::{data, uploads};
 use crate::model::ids::ImageId;
 use crate::model::image::Image;
 use crate::store::Tx;
@@ -46,11 +46,13 @@ impl Errand for Upload {
 /// One upload from its beginning to its end.
 async fn upload(call: Arc<Call>) -> Result<(), Error> {
     let key = ImageId::from_random(call.moment().id()).to_string();
+    let _under_way = call.cloud.receiving.begin(&key);
     let (script_call, script_key) = (call.clone(), key.clone());
     let script = move |tx: &mut dyn Tx| {
         let image = prove::<UploadImage>(&script_call, Image::locate(tx, &script_call)?)?.into_target();
         let id = image.id;
-        data::begin_upload(tx, image, &script_key, script_call.now)?;
+        let lease = uploads::lease(script_call.cloud.worker(), script_call.now);
+        data::begin_upload(tx, image, &script_key, lease, script_call.now)?;
         Ok::<_, Error>(id)
     };
     let id = call.cloud.store.write(script).await?;
@@ -74,7 +76,7 @@ async fn receive(call: Arc<Call>, id: ImageId, key: String, body: Body) -> Resul
     let cloud = &call.cloud;
     let outcome = take_in(&call, id, &key, body).await;
     if outcome.is_err() {
-        let undone_key = key.clone();
+        let undone_key: BlobKey = key.parse().map_err(|_| Fault::defect())?;
         let undo = move |tx: &mut dyn Tx| data::give_up_upload(tx, id, &undone_key);
         match cloud.store.write(undo).await {
             Ok(true) => discard(cloud, &key).await,
@@ -126,7 +128,7 @@ fn blob_fault(call: &Call, error: &BlobError) -> Fault {
     }
 }
 
-/// Removes data that is nobody's any longer. Where that fails the next start does it.
+/// Removes data that is nobody's any longer. Where that fails the sweep of the next start does it.
 pub(in crate::api) async fn discard(cloud: &Cloud, key: &str) {
     let Ok(key) = key.parse::<BlobKey>() else { return };
     if let Err(error) = cloud.blobs.delete(&key).await {

@@ -16,6 +16,7 @@ use crate::api::endpoint::{
 use crate::api::fault::Fault;
 use crate::api::schema::Schema;
 use crate::api::version::{Microversion, Versions};
+use crate::compute::guests;
 use crate::compute::server_actions::{self, Rebuild as RebuildOrder, SnapshotOrder, Whereto};
 use crate::compute::servers::{self, Act};
 use crate::hypervisor::DriverError;
@@ -553,10 +554,14 @@ impl Errand for ConsoleOutput {
         let script = move |tx: &mut dyn Tx| {
             let server = prove::<policy::ConsoleOutput>(&asking, Server::locate(tx, &asking)?)?;
             servers::permit(&server, ServerAction::ConsoleOutput, true)?;
-            Ok::<_, Error>(server.id)
+            Ok::<_, Error>(server.into_target())
         };
-        let id = call.cloud.store.read(script).await?;
-        match call.cloud.driver.console(id, lines.0).await {
+        let server = call.cloud.store.read(script).await?;
+        if server.details.host.is_some() {
+            // this process may not have seen it yet
+            guests::find_again(call.cloud.tools(), &server).await;
+        }
+        match call.cloud.driver.console(server.id, lines.0).await {
             Ok(bytes) => Ok(json_object! { "output": printable(&bytes) }.into()),
             Err(DriverError::Unsupported(_)) => {
                 let message = "The requested functionality is not supported.";
