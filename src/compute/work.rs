@@ -50,7 +50,11 @@ pub async fn take_one(tools: Tools<'_>) -> Result<bool, StoreError> {
 /// The store's; the task then remains.
 pub async fn finish_job(tools: Tools<'_>, job: Job) -> Result<(), StoreError> {
     let Some(server) = job.server else { return Ok(()) };
-    let ended = perform(tools, &job.task, &server).await;
+    let ended = match perform(tools, &job.task, &server).await {
+        Ok(done) => Ok(done),
+        Err(Failure::OfDriver(reason)) => Err(reason),
+        Err(Failure::OfStore(error)) => return Err(error),
+    };
     conclude(tools, job.task, server.state.power_state, ended).await
 }
 
@@ -138,12 +142,23 @@ impl From<PowerState> for Done {
     }
 }
 
-/// Why it did not end well; for administrators and the log.
-struct Failure(String);
+/// Why it did not end well.
+enum Failure {
+    /// It cannot be done; for administrators and the log.
+    OfDriver(String),
+    /// It is not known how far it has come: the task remains, and is done again.
+    OfStore(StoreError),
+}
 
 impl From<DriverError> for Failure {
     fn from(error: DriverError) -> Failure {
-        Failure(error.to_string())
+        Failure::OfDriver(error.to_string())
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Failure {
+        Failure::OfStore(error)
     }
 }
 
@@ -242,21 +257,50 @@ fn disk_config(task: &Task) -> Option<DiskConfig> {
     task.payload.get("disk_config")?.as_str()?.parse().ok()
 }
 
-/// An image of it first; only when that is safe is the guest given up.
+/// An image of it first. Only when that is safe, and known to be, is the guest given up: whoever begins the task again after that has no
+/// guest to make an image of.
 async fn shelve(tools: Tools<'_>, task: &Task, server: &Server) -> Result<Done, Failure> {
-    tools.driver.power(server.id, PowerOp::SoftOff).await?;
-    let image = snapshot(tools, task).await?;
+    if !tasks::has_image(task) {
+        tools.driver.power(server.id, PowerOp::SoftOff).await?;
+        let image = snapshot(tools, task).await?;
+        if !keep_image(tools, task, image).await? {
+            return Err(Failure::OfDriver("its image was deleted before it was finished".to_owned()));
+        }
+    }
     tools.driver.destroy(server.id).await?;
-    Ok(Done { power: PowerState::Shutdown, image: Some(image) })
+    Ok(PowerState::Shutdown.into())
+}
+
+/// Makes the image of a task active before the task is done; false where it is gone.
+async fn keep_image(
+    tools: Tools<'_>,
+    task: &Task,
+    (written, disk_format): (Written, &'static str),
+) -> Result<bool, Failure> {
+    let (Some(image), Some(key)) = (image_of(task), blob_key(task)) else { return Ok(false) };
+    let (id, worker, now, blob) = (task.id.clone(), tools.worker.to_owned(), (tools.clock)(), key.clone());
+    let script = move |tx: &mut dyn Tx| {
+        if !tasks::is_held(tx, &id, &worker)? {
+            return Err(StoreError::Conflict("another worker has taken the task over".into()));
+        }
+        tasks::note_image(tx, &id)?;
+        snapshots::active(tx, image, (&blob, &written, disk_format), now)
+    };
+    let kept = tools.store.write(script).await?;
+    if !kept {
+        // a blob that is not removed here is removed by the sweep
+        let _ = tools.blobs.delete(&key).await;
+    }
+    Ok(kept)
 }
 
 async fn snapshot(tools: Tools<'_>, task: &Task) -> Result<(Written, &'static str), Failure> {
-    let key = blob_key(task).ok_or_else(|| Failure("the task names no image".to_owned()))?;
+    let key = blob_key(task).ok_or_else(|| Failure::OfDriver("the task names no image".to_owned()))?;
     let snapshot = tools.driver.snapshot(task.server).await?;
     let written = tools.blobs.write(&key, snapshot.chunks, tools.image_bytes_max).await;
     match written {
         Ok(written) => Ok((written, snapshot.disk_format)),
-        Err(error) => Err(Failure(error.to_string())),
+        Err(error) => Err(Failure::OfDriver(error.to_string())),
     }
 }
 
@@ -281,13 +325,13 @@ async fn conclude(
     tools: Tools<'_>,
     task: Task,
     power_before: PowerState,
-    ended: Result<Done, Failure>,
+    ended: Result<Done, String>,
 ) -> Result<(), StoreError> {
     let now = (tools.clock)();
-    if let Err(Failure(reason)) = &ended {
+    if let Err(reason) = &ended {
         tracing::warn!(server = %task.server, action = task.action.rule().word, reason, "a driver failed");
     }
-    let (ended, worker) = (ended.map_err(|Failure(reason)| reason), tools.worker.to_owned());
+    let worker = tools.worker.to_owned();
     let script = move |tx: &mut dyn Tx| {
         if !tasks::is_held(tx, &task.id, &worker)? {
             return Ok(Vec::new());
@@ -344,6 +388,8 @@ fn settle_image(
             let kept = snapshots::active(tx, image, (&key, written, disk_format), now)?;
             Ok((!kept).then_some(key))
         }
+        // it is kept already
+        (Ok(_), _) => Ok(None),
         // Nova, too, deletes the image of a snapshot that failed
         _ => snapshots::remove(tx, image),
     }

@@ -109,6 +109,27 @@ pub fn renew(tx: &mut dyn Tx, id: &str, owner: &str, until: i64) -> Result<(), S
     tx.execute(sql, &[until.into(), id.into(), owner.into()]).map(|_| ())
 }
 
+/// Notes that the image which a task makes is there, although the task is not done yet.
+///
+/// # Errors
+/// The engine's.
+pub fn note_image(tx: &mut dyn Tx, id: &str) -> Result<(), StoreError> {
+    let text = tx.first("SELECT payload FROM tasks WHERE id = $1", &[id.into()], |row| Ok(row.text(0)?.to_owned()))?;
+    let payload = text.and_then(|text| json::parse(text.as_bytes()).ok()).and_then(Json::into_object);
+    let mut payload = payload.ok_or_else(|| StoreError::Damaged("a task is not one of ours".into()))?;
+    payload.insert(HAS_IMAGE, true);
+    let payload = Json::from(payload).to_string();
+    tx.execute("UPDATE tasks SET payload = $1 WHERE id = $2", &[payload.as_str().into(), id.into()]).map(|_| ())
+}
+
+/// Whether that was noted when the task was taken.
+pub fn has_image(task: &Task) -> bool {
+    task.payload.get(HAS_IMAGE).and_then(Json::as_bool).unwrap_or(false)
+}
+
+/// What `note_image` leaves in the payload.
+const HAS_IMAGE: &str = "has_image";
+
 /// Removes a task: it is done.
 ///
 /// # Errors

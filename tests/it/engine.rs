@@ -3,14 +3,28 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use kilonova::store::engine::Engine;
+use kilonova::store::postgres::Postgres;
+use kilonova::store::sqlite::{self, Sqlite};
 use kilonova::store::{Purpose, Store, StoreError};
 
 /// The store of a house: made on first use, found again when the house is opened again on its directory.
 pub async fn store(directory: &Path) -> Store {
     opened(directory, Purpose::Serve).await.expect("a fresh database opens")
+}
+
+/// The engine itself, with its schema up to date: for tests that put something between it and the store.
+pub async fn raw(directory: &Path) -> Arc<dyn Engine> {
+    store(directory).await.close();
+    if !on_postgres() {
+        return Arc::new(Sqlite::open(&directory.join(sqlite::FILE)).expect("a database that was just made"));
+    }
+    let url = std::fs::read_to_string(directory.join("database-url")).expect("the note was just written");
+    let opening = tokio::task::spawn_blocking(move || Postgres::open(&url));
+    Arc::new(opening.await.expect("no panic").expect("a database that was just made"))
 }
 
 /// As `store`, for any purpose, and with the refusal where there is one.

@@ -9,6 +9,7 @@ use kilonova::api::message::{Body, Request};
 use kilonova::cloud::{Cloud, Parts};
 use kilonova::compute::work;
 use kilonova::config::{self, Settings, Sources};
+use kilonova::hypervisor::Driver;
 use kilonova::hypervisor::fake::Fake;
 use kilonova::identity::bootstrap::Login;
 use kilonova::identity::token::{self, Scope, Token};
@@ -17,7 +18,7 @@ use kilonova::model::ids::{ProjectId, RoleId, UserId};
 use kilonova::model::time::Timestamp;
 use kilonova::store::{Store, Tx, identity_admin};
 
-use crate::unsteady::Unsteady;
+use crate::unsteady::{Faults, Outliving, Unsteady};
 
 /// When every house begins: 2026-01-01T00:00:00Z.
 pub const BEGINNING_MICROSECONDS: i64 = 1_767_225_600_000_000;
@@ -26,9 +27,30 @@ pub const BEGINNING_MICROSECONDS: i64 = 1_767_225_600_000_000;
 pub struct House {
     pub cloud: Arc<Cloud>,
     pub driver: Arc<Fake>,
-    clock: Arc<AtomicI64>,
+    turns: Turns,
     directory: tempfile::TempDir,
     logins: Vec<Login>,
+    unsteady: Option<(Arc<Faults>, Arc<Outliving>)>,
+}
+
+/// What goes on while a house is restarted.
+#[derive(Clone)]
+pub struct Turns {
+    /// Microseconds.
+    clock: Arc<AtomicI64>,
+    /// How often chance was asked.
+    drawn: Arc<AtomicU64>,
+}
+
+impl Turns {
+    fn first() -> Turns {
+        Turns { clock: Arc::new(AtomicI64::new(BEGINNING_MICROSECONDS)), drawn: Arc::default() }
+    }
+
+    /// Lets time pass.
+    pub fn later(&self, seconds: i64) {
+        self.clock.fetch_add(seconds * 1_000_000, Ordering::SeqCst);
+    }
 }
 
 impl House {
@@ -41,44 +63,46 @@ impl House {
     pub async fn with(change: impl FnOnce(&mut Settings)) -> House {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let settings = settings(directory.path(), change);
-        House::open(directory, settings, Arc::new(Fake::new()), Arc::new(AtomicI64::new(BEGINNING_MICROSECONDS))).await
+        House::open(directory, settings, Arc::new(Fake::new()), Turns::first(), None).await
     }
 
-    /// A fresh cloud on a store that fails when it is told to.
-    pub async fn unsteady() -> (House, Arc<Unsteady>) {
+    /// A fresh cloud on a store and a driver that fail when they are told to.
+    pub async fn unsteady() -> (House, Arc<Faults>, Arc<Outliving>) {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let settings = settings(directory.path(), |_| {});
-        let engine = Arc::new(Unsteady::open(directory.path()));
-        let store = Store::on(engine.clone()).await.expect("a fresh database opens");
-        let clock = Arc::new(AtomicI64::new(BEGINNING_MICROSECONDS));
-        (House::built(directory, settings, store, Arc::new(Fake::new()), clock).await, engine)
+        let (driver, faults) = (Arc::new(Fake::new()), Arc::new(Faults::default()));
+        let outliving = Arc::new(Outliving::new(driver.clone(), faults.clone()));
+        let unsteady = Some((faults.clone(), outliving.clone()));
+        (House::open(directory, settings, driver, Turns::first(), unsteady).await, faults, outliving)
     }
 
-    async fn open(directory: tempfile::TempDir, settings: Settings, driver: Arc<Fake>, clock: Arc<AtomicI64>) -> House {
-        let store = crate::engine::store(directory.path()).await;
-        House::built(directory, settings, store, driver, clock).await
-    }
-
-    async fn built(
+    async fn open(
         directory: tempfile::TempDir,
         settings: Settings,
-        store: Store,
         driver: Arc<Fake>,
-        clock: Arc<AtomicI64>,
+        turns: Turns,
+        unsteady: Option<(Arc<Faults>, Arc<Outliving>)>,
     ) -> House {
-        let time = clock.clone();
+        let (store, runs): (Store, Arc<dyn Driver>) = match &unsteady {
+            Some((faults, outliving)) => {
+                let engine = Unsteady::new(crate::engine::raw(directory.path()).await, faults.clone());
+                (Store::on(Arc::new(engine)).await.expect("a fresh database opens"), outliving.clone())
+            }
+            None => (crate::engine::store(directory.path()).await, driver.clone()),
+        };
+        let time = turns.clock.clone();
         let parts = Parts {
             settings,
             store,
-            driver: driver.clone(),
+            driver: runs,
             clock: Arc::new(move || Timestamp::from_microseconds(time.load(Ordering::SeqCst))),
-            chance: chance(),
+            chance: chance(turns.drawn.clone()),
             public_url: "http://kilonova.test".into(),
         };
         let cloud = Cloud::new(directory.path(), parts).expect("a cloud in a temporary directory");
         let logins = cloud.begin().await.expect("a first start");
         work::take_back(cloud.tools()).await.expect("what was under way is taken back");
-        House { cloud, driver, clock, directory, logins }
+        House { cloud, driver, turns, directory, logins, unsteady }
     }
 
     /// Another process on the same database and directory, as far as a test can make one: it shares no memory with the first. None on
@@ -87,13 +111,13 @@ impl House {
         if !crate::engine::on_postgres() {
             return None;
         }
-        let time = self.clock.clone();
+        let time = self.turns.clock.clone();
         let parts = Parts {
             settings: self.cloud.settings.clone(),
             store: crate::engine::store(self.directory()).await,
             driver: Arc::new(Fake::new()),
             clock: Arc::new(move || Timestamp::from_microseconds(time.load(Ordering::SeqCst))),
-            chance: chance(),
+            chance: chance(Arc::default()),
             public_url: "http://kilonova.test".into(),
         };
         Some(Cloud::new(self.directory(), parts).expect("a second cloud in the same directory"))
@@ -101,11 +125,11 @@ impl House {
 
     /// Stops the process, as far as a test can, and starts it again on the same directory.
     pub async fn restarted(self) -> House {
-        let House { cloud, driver, clock, directory, logins } = self;
+        let House { cloud, driver, turns, directory, logins, unsteady } = self;
         cloud.store.close();
         let settings = cloud.settings.clone();
         drop(cloud);
-        House { logins, ..House::open(directory, settings, driver, clock).await }
+        House { logins, ..House::open(directory, settings, driver, turns, unsteady).await }
     }
 
     /// The password that the first start made for `admin` or `demo`.
@@ -121,8 +145,14 @@ impl House {
 
     /// Lets time pass.
     pub fn later(&self, seconds: i64) {
-        self.clock.fetch_add(seconds * 1_000_000, Ordering::SeqCst);
+        self.turns.later(seconds);
     }
+
+    /// The clock, for whoever lets time pass beside the house.
+    pub fn turns(&self) -> Turns {
+        self.turns.clone()
+    }
+
 
     /// Where the cloud keeps its things.
     pub fn directory(&self) -> &std::path::Path {
@@ -202,9 +232,8 @@ fn settings(directory: &std::path::Path, change: impl FnOnce(&mut Settings)) -> 
     settings
 }
 
-/// Chance that is the same at every run.
-fn chance() -> kilonova::cloud::Chance {
-    let drawn = AtomicU64::new(0);
+/// Chance that is the same at every run, and goes on after a restart.
+fn chance(drawn: Arc<AtomicU64>) -> kilonova::cloud::Chance {
     Arc::new(move |bytes: &mut [u8]| {
         for chunk in bytes.chunks_mut(8) {
             let mut z = drawn.fetch_add(1, Ordering::SeqCst).wrapping_mul(0x9e37_79b9_7f4a_7c15);

@@ -11,7 +11,7 @@ use kilonova::store::StoreError;
 
 use crate::house::{Ask, Client, House, Reply, id_of};
 use crate::stage::{self, Actor};
-use crate::unsteady::Unsteady;
+use crate::unsteady::Faults;
 
 const SERVER: &str = "6f9c6b2e-0000-4000-8000-000000000001";
 const IMAGE: &str = "6f9c6b2e-0000-4000-8000-000000000002";
@@ -71,13 +71,13 @@ const UPDATE_SERVER_ITEMS: Document = Document {
 /// A house in which the documents' things stand, on a store that can fail.
 struct Scene {
     house: House,
-    engine: Arc<Unsteady>,
+    engine: Arc<Faults>,
     member: Client,
 }
 
 impl Scene {
     async fn new() -> Scene {
-        let (house, engine) = House::unsteady().await;
+        let (house, engine, _) = House::unsteady().await;
         Actor::new(SERVER).enters(&house).await;
         let properties = [
             ("com.rackspace__1__options", "0"),
