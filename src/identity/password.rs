@@ -67,7 +67,7 @@ pub struct PasswordPool {
     backlog: Arc<Backlog>,
     rounds: Rounds,
     absent: Arc<str>,
-    checks: AtomicU64,
+    hashes: Arc<AtomicU64>,
 }
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -94,7 +94,7 @@ impl PasswordPool {
             let (jobs, backlog) = (Arc::clone(&jobs), Arc::clone(&backlog));
             thread::Builder::new().name("password".to_owned()).spawn(move || work(&jobs, &backlog))?;
         }
-        Ok(PasswordPool { queue, backlog, rounds, absent: absent_hash(rounds).into(), checks: AtomicU64::new(0) })
+        Ok(PasswordPool { queue, backlog, rounds, absent: absent_hash(rounds).into(), hashes: Arc::default() })
     }
 
     /// The hash to store: 60 characters, `$2b$…`. The salt is drawn at once, not when the future is first polled.
@@ -122,9 +122,14 @@ impl PasswordPool {
         password: Secret,
         hash: &str,
     ) -> impl Future<Output = Result<bool, PasswordError>> + Send + use<> {
-        self.checks.fetch_add(1, Ordering::Relaxed);
         let hash = hash.to_owned();
-        let done = self.run(move || bcrypt::verify(cut(&password), &hash));
+        let hashes = Arc::clone(&self.hashes);
+        let done = self.run(move || {
+            let fits = bcrypt::verify(cut(&password), &hash);
+            // a malformed hash is refused before any work
+            hashes.fetch_add(u64::from(fits.is_ok()), Ordering::Relaxed);
+            fits
+        });
         async move { done?.await.map_err(|_| PasswordError::Defect)?.map_err(|_| PasswordError::BadHash) }
     }
 
@@ -138,9 +143,9 @@ impl PasswordPool {
         self.verify(password, &self.absent).await.map(|_fits| false)
     }
 
-    /// How many passwords were checked so far, those of nobody included: what an answer has cost, for tests and metrics.
-    pub fn checks(&self) -> u64 {
-        self.checks.load(Ordering::Relaxed)
+    /// How many hashes were made so far to check passwords, those of nobody included: what answers have cost, for tests and metrics.
+    pub fn hashes(&self) -> u64 {
+        self.hashes.load(Ordering::Relaxed)
     }
 
     fn run<T: Send + 'static>(

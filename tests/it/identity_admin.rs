@@ -482,10 +482,10 @@ async fn an_application_credential_lets_in_without_a_password_and_with_fewer_rol
         delete(&robot, &format!("{path}/{id}")).await.is(403);
     }
     let by_id = format!(r#""id": "{id}""#);
-    let before = house.cloud.passwords.checks();
+    let before = house.cloud.passwords.hashes();
     house.nobody().post(&tokens, &login(&by_id, "wrong", "")).await.refuses(401, AGAIN);
     house.nobody().post(&tokens, &login(r#""id": "nothing""#, "wrong", "")).await.refuses(401, AGAIN);
-    assert_eq!(house.cloud.passwords.checks() - before, 2);
+    assert_eq!(house.cloud.passwords.hashes() - before, 2);
     house.nobody().post(&tokens, &login(&by_id, &secret, r#", "scope": "unscoped""#)).await.refuses(
         401,
         "Error authenticating with application credential: Application credentials cannot request a scope.",

@@ -138,13 +138,13 @@ async fn whatever_is_wrong_the_answer_is_the_same_and_has_cost_the_same() {
         ("admin", "wrong", project("nowhere")),
         ("admin", right.as_str(), r#"{"domain": {"id": "nowhere"}}"#.to_owned()),
     ] {
-        let before = house.cloud.passwords.checks();
+        let before = house.cloud.passwords.hashes();
         let reply = house.nobody().post(TOKENS, &body(user, password, &scope)).await.refuses(401, AGAIN);
         assert_eq!(
             reply.text(),
             format!(r#"{{"error": {{"code": 401, "message": "{AGAIN}", "title": "Unauthorized"}}}}"#)
         );
-        assert_eq!(house.cloud.passwords.checks() - before, 1, "{user} {scope}");
+        assert_eq!(house.cloud.passwords.hashes() - before, 1, "{user} {scope}");
     }
 }
 

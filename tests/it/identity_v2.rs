@@ -47,10 +47,10 @@ async fn whoever_is_not_let_in_costs_one_check_and_hears_one_sentence() {
         (by_key("nobody", "wrong"), ""),
         (by_key("demo", &password), r#", "tenantName": "admin""#),
     ] {
-        let before = house.cloud.passwords.checks();
+        let before = house.cloud.passwords.hashes();
         let reply = login(&house, &credentials, tenant).await;
         reply.refuses(401, "The request you have made requires authentication.");
-        assert_eq!(house.cloud.passwords.checks() - before, 1, "{credentials}");
+        assert_eq!(house.cloud.passwords.hashes() - before, 1, "{credentials}");
     }
     house.nobody().post(TOKENS, "{}").await.is(400);
     house.nobody().post(TOKENS, r#"{"auth": {}}"#).await.is(400);

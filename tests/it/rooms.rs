@@ -30,6 +30,7 @@ mod matrix;
 mod network;
 mod order;
 mod pages;
+mod passwords;
 mod policy;
 mod quotas;
 mod replay;
