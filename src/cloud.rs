@@ -4,6 +4,9 @@
 mod first;
 mod tidy;
 
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -268,7 +271,8 @@ fn worker_name(directory: &Path, chance: &Chance) -> std::io::Result<String> {
     let name = format!("{HOST}-{}", ServerId::from_random(id));
     // whoever dies before the end of the next line has signed nothing yet
     let beside = directory.join("worker.new");
-    std::fs::write(&beside, &name)?;
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600).open(&beside)?.write_all(name.as_bytes())?;
     std::fs::rename(&beside, &path)?;
     Ok(name)
 }

@@ -9,6 +9,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+pub(crate) use given::without_password;
 use given::{Given, from_file};
 pub use given::{Origin, Sources};
 pub use rate::{RateLimit, RateUnit};
@@ -151,7 +152,7 @@ impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Database::Embedded => f.write_str("sqlite"),
-            Database::Postgres(url) => f.write_str(&given::without_password(url)),
+            Database::Postgres(url) => f.write_str(&without_password(url)),
         }
     }
 }

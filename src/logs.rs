@@ -16,6 +16,7 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::api::query::percent_decoded;
 use crate::config::{LogFormat, LogLevel};
 use crate::model::ids::{ProjectId, RequestId};
 
@@ -160,13 +161,19 @@ impl AccessRecord<'_> {
     }
 }
 
-/// A path whose Fernet tokens are masked: old Identity clients put a token into the URL.
+/// A path whose Fernet tokens are masked, whichever of their letters are escaped: old Identity clients put a token into the URL.
 fn without_token(path: &str) -> Cow<'_, str> {
-    if !path.contains("gAAAA") {
+    let has_token =
+        |text: &str| text.contains("gAAAA") || (text.contains('%') && holds(&percent_decoded(text), b"gAAAA"));
+    if !has_token(path) {
         return Cow::Borrowed(path);
     }
-    let segments = path.split('/').map(|segment| if segment.contains("gAAAA") { "***" } else { segment });
+    let segments = path.split('/').map(|segment| if has_token(segment) { "***" } else { segment });
     Cow::Owned(segments.collect::<Vec<_>>().join("/"))
+}
+
+fn holds(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
 }
 
 fn put_json(line: &mut String, text: Option<&str>) {

@@ -33,8 +33,11 @@ fn main() {
     let mut took: Vec<Vec<f64>> = vec![Vec::new(); WAYS.len()];
     for _ in 0..times {
         for ((_, user, password), took) in WAYS.iter().zip(&mut took) {
-            let begun = Instant::now();
-            let said = client.ask("POST", "/identity/v3/auth/tokens", &login(user, password));
+            let (mut begun, mut said) = (Instant::now(), client.ask("POST", TOKENS, &login(user, password)));
+            while said.status() == 503 {
+                // the machine has other things to do, and the server says so: that is no answer to measure
+                (begun, said) = (Instant::now(), client.ask("POST", TOKENS, &login(user, password)));
+            }
             took.push(begun.elapsed().as_secs_f64() * 1000.0);
             assert_eq!(said.status(), if *password == "right" && *user == GOOD { 201 } else { 401 }, "{user}");
         }
@@ -49,6 +52,7 @@ fn main() {
     }
 }
 
+const TOKENS: &str = "/identity/v3/auth/tokens";
 const GOOD: &str = r#""name": "good", "domain": {"id": "default"}"#;
 
 /// What is wrong, who it is, and with which password.

@@ -277,7 +277,7 @@ impl Visit<'_> {
             Refused::Forbidden(rule) => Fault::forbidden(format!("You are not authorized to complete {rule} action.")),
             Refused::Hidden => Fault::not_found("The resource could not be found."),
             Refused::Ask(asked) => {
-                let url = &asked.question.url;
+                let url = asked.question.shown();
                 tracing::error!(request_id = %self.request_id, url, "a rule still asks after its answer");
                 Fault::defect()
             }

@@ -2,6 +2,8 @@
 //! and reply shown. Nothing is left behind.
 
 use std::error::Error;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -51,7 +53,7 @@ impl Temporary {
         let mut name = [0; 8];
         os_random(&mut name);
         let path = std::env::temp_dir().join(format!("kilonova-demo-{:016x}", u64::from_ne_bytes(name)));
-        std::fs::create_dir(&path)?;
+        DirBuilder::new().mode(0o700).create(&path)?;
         Ok(Temporary(path))
     }
 }

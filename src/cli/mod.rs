@@ -55,8 +55,10 @@ enum Command {
 const WRONG_USE: u8 = 2;
 
 impl Cli {
-    /// Does what the command line says.
+    /// Does what the command line says. Whatever it writes is for its owner only: much of it is secret, and the umask is the one
+    /// word on it that the crates which write files for us listen to as well.
     pub fn run(self) -> ExitCode {
+        rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
         match self.command {
             Command::Serve(serve) => serve.run(),
             Command::Demo(demo) => demo.run(),

@@ -145,7 +145,7 @@ impl Given {
 
 /// Text with its password masked, where it is a URL or the like. The last `@` ends the password, so that one with an
 /// unescaped `@`, `/` or `?` in it is masked too; a password among the parameters takes all that follows with it.
-pub(super) fn without_password(text: &str) -> String {
+pub(crate) fn without_password(text: &str) -> String {
     let text = match text.split_once("password=") {
         Some((before, _)) => format!("{before}password=***"),
         None => text.to_owned(),

@@ -56,6 +56,13 @@ pub struct RemoteQuestion {
     pub rule: String,
 }
 
+impl RemoteQuestion {
+    /// Where it is asked, for logs and refusals: without the password that a URL may have.
+    pub fn shown(&self) -> String {
+        crate::config::without_password(&self.url)
+    }
+}
+
 /// What other programs have answered, for one caller and one target: do not keep it for others.
 #[derive(Clone, Debug, Default)]
 pub struct Verdicts(HashMap<RemoteQuestion, bool>);

@@ -182,7 +182,7 @@ fn broken(check: String, why: String, needed: bool) -> Step {
 
 fn reason(stop: &Stop) -> String {
     match stop {
-        Stop::Ask(question) => format!("{} has to be asked", question.url),
+        Stop::Ask(question) => format!("{} has to be asked", question.shown()),
         Stop::Broken(why) => why.clone(),
     }
 }
@@ -193,7 +193,7 @@ impl fmt::Display for Explanation {
         match &self.outcome {
             Outcome::Allowed => writeln!(out, "{}: allowed", self.rule)?,
             Outcome::Denied => writeln!(out, "{}: denied", self.rule)?,
-            Outcome::Ask(question) => writeln!(out, "{}: depends on the answer of {}", self.rule, question.url)?,
+            Outcome::Ask(question) => writeln!(out, "{}: depends on the answer of {}", self.rule, question.shown())?,
         }
         match &self.because {
             Some(step) => write_step(out, step, 1),

@@ -116,11 +116,14 @@ impl Remote {
         credentials: &dyn Facts,
         target: &dyn Facts,
     ) -> Result<bool, RemoteError> {
+        let url = question.shown();
         let failed = |cause: ureq::Error| match cause {
-            ureq::Error::Timeout(_) => {
-                RemoteError::TimedOut { url: question.url.clone(), seconds: self.timeout.as_secs_f64() }
+            ureq::Error::Timeout(_) => RemoteError::TimedOut { url: url.clone(), seconds: self.timeout.as_secs_f64() },
+            // it quotes the URL
+            ureq::Error::BadUri(_) => {
+                RemoteError::NoAnswer { url: url.clone(), cause: Box::new(ureq::Error::BadUri("no URL".to_owned())) }
             }
-            cause => RemoteError::NoAnswer { url: question.url.clone(), cause: Box::new(cause) },
+            cause => RemoteError::NoAnswer { url: url.clone(), cause: Box::new(cause) },
         };
         let (rule, target, credentials) = (json_text(&question.rule), json_object(target), json_object(credentials));
         let post = self.agent.post(&question.url);

@@ -52,7 +52,7 @@ pub fn image(tx: &mut dyn Tx, id: ImageId, who: Looking<'_>) -> Result<Option<Bo
         &[id_text.as_str().into(), who.is_admin.into(), who.project.as_str().into()],
         |row| {
             let properties = row.text(7)?;
-            let damaged = || StoreError::Damaged(format!("properties of an image: {properties:?}"));
+            let damaged = || super::malformed("properties of an image", properties);
             let properties = json::parse(properties.as_bytes()).map_err(|_| damaged())?;
             Ok(BootImage {
                 id,

@@ -56,7 +56,7 @@ fn listed<T>(
 fn extra(row: &dyn Row, column: usize) -> Result<Object, StoreError> {
     let text = row.text(column)?;
     let json = json::parse(text.as_bytes()).ok().and_then(Json::into_object);
-    json.ok_or_else(|| StoreError::Damaged(format!("column {column} holds {text:?}")))
+    json.ok_or_else(|| super::malformed("members that clients have added", text))
 }
 
 /// The same for writing.

@@ -295,7 +295,7 @@ fn properties_text(properties: &Properties) -> String {
 }
 
 fn properties_from(text: &str) -> Result<Properties, StoreError> {
-    let damaged = || StoreError::Damaged(format!("properties {text:?}"));
+    let damaged = || super::malformed("properties of an image", text);
     let json = json::parse(text.as_bytes()).map_err(|_| damaged())?;
     let property = |(name, value): (&str, &Json)| match value {
         Json::Null => Ok(Property { name: name.to_owned(), value: None }),
@@ -306,7 +306,7 @@ fn properties_from(text: &str) -> Result<Properties, StoreError> {
 }
 
 fn tags_from(text: &str) -> Result<Vec<String>, StoreError> {
-    let damaged = || StoreError::Damaged(format!("tags {text:?}"));
+    let damaged = || super::malformed("tags of an image", text);
     let json = json::parse(text.as_bytes()).map_err(|_| damaged())?;
     let tags = json.as_array().ok_or_else(damaged)?.iter();
     tags.map(|tag| tag.as_str().map(str::to_owned).ok_or_else(damaged)).collect()

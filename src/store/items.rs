@@ -20,7 +20,7 @@ pub fn map(stored: &str) -> Result<Metadata, StoreError> {
 }
 
 fn damaged(text: &str) -> StoreError {
-    StoreError::Damaged(format!("metadata {text:?}"))
+    super::malformed("metadata", text)
 }
 
 #[cfg(test)]

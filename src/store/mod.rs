@@ -187,6 +187,12 @@ where
     }
 }
 
+/// That what lies in a column is not what we have written. Not what it is: user data, extra members and metadata hold secrets of
+/// users, and this is for the log.
+fn malformed(what: &str, text: &str) -> StoreError {
+    StoreError::Damaged(format!("{what}: {} bytes are not what was written", text.len()))
+}
+
 /// A column that holds one of our own types as text.
 ///
 /// # Errors

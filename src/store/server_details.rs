@@ -48,7 +48,7 @@ pub fn to_text(server: &Server) -> String {
 /// # Errors
 /// `Damaged` where it is not what `to_text` has written.
 pub fn from_text(text: &str) -> Result<(Details, Flavor, Option<Lock>), StoreError> {
-    let damaged = || StoreError::Damaged(format!("details of a server: {text:?}"));
+    let damaged = || super::malformed("details of a server", text);
     let json = json::parse(text.as_bytes()).map_err(|_| damaged())?;
     read(&json).ok_or_else(damaged)
 }

@@ -21,7 +21,7 @@ fn made(row: &dyn Row) -> Result<Project, StoreError> {
 }
 
 fn tags(text: &str) -> Result<Vec<String>, StoreError> {
-    let json = json::parse(text.as_bytes()).map_err(|_| StoreError::Damaged(format!("tags {text:?}")))?;
+    let json = json::parse(text.as_bytes()).map_err(|_| crate::store::malformed("tags of a project", text))?;
     Ok(json.as_array().unwrap_or_default().iter().filter_map(Json::as_str).map(str::to_owned).collect())
 }
 
