@@ -223,8 +223,22 @@ impl Cloud {
     /// # Errors
     /// As `NotKnown` says.
     pub async fn caller(self: &Arc<Self>, token: &str, request_id: RequestId) -> Result<Arc<Caller>, NotKnown> {
-        let now = self.now().microseconds() / 1_000_000;
-        match self.callers.caller(&self.store, &self.keys, &self.rules(), token, now).await {
+        let (now, rules) = (self.now().microseconds() / 1_000_000, self.rules());
+        if let Some(caller) = self.callers.remembered(token, now, &rules) {
+            return Ok(caller);
+        }
+        // kept apart, so that what nearly every request waits for stays small
+        Box::pin(self.caller_looked_up(token, request_id, now, rules)).await
+    }
+
+    async fn caller_looked_up(
+        self: &Arc<Self>,
+        token: &str,
+        request_id: RequestId,
+        now: i64,
+        rules: Arc<Rules>,
+    ) -> Result<Arc<Caller>, NotKnown> {
+        match self.callers.caller(&self.store, &self.keys, &rules, token, now).await {
             Ok(caller) => Ok(caller),
             Err(NoCaller::Unknown) => Err(NotKnown::Unauthenticated),
             Err(NoCaller::Store(error)) => {

@@ -111,9 +111,9 @@ fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
 }
 
 /// Writes the line of a request. Does nothing where no logs are installed, or only worse news are wanted.
-pub fn access_line(record: &AccessRecord<'_>) {
+pub fn access_line<'a>(record: impl FnOnce() -> AccessRecord<'a>) {
     if let Some(sink) = SINK.get().filter(|sink| sink.access) {
-        let now = Timestamp::now();
+        let (now, record) = (Timestamp::now(), record());
         sink.lines.put(if sink.json { record.json(now) } else { record.human(now) }.into_bytes());
     }
 }
@@ -198,34 +198,33 @@ pub(crate) struct About {
     pub(crate) project_id: Option<ProjectId>,
 }
 
-tokio::task_local! {
-    static ABOUT: RefCell<About>;
+thread_local! {
+    /// What is known of the request whose answer this thread is at.
+    static ABOUT: RefCell<About> = const { RefCell::new(About { request_id: None, project_id: None }) };
 }
 
 impl About {
-    /// Runs one answer, and gives what it said about itself.
-    pub(crate) async fn listen<T>(answer: impl Future<Output = T>) -> (T, About) {
-        ABOUT.scope(RefCell::default(), async { (answer.await, About::now()) }).await
+    /// Takes one step of an answer, which must not unwind, and learns what it says about itself.
+    pub(crate) fn during<T>(&mut self, step: impl FnOnce() -> T) -> T {
+        let before = ABOUT.replace(std::mem::take(self));
+        let given = step();
+        *self = ABOUT.replace(before);
+        given
     }
 
     fn now() -> About {
-        ABOUT.try_with(|about| about.borrow().clone()).unwrap_or_default()
-    }
-
-    fn change(change: impl FnOnce(&mut About)) {
-        // Outside of the street (a test that calls the API in process) nobody listens, which is no error.
-        let _ = ABOUT.try_with(|about| change(&mut about.borrow_mut()));
+        ABOUT.with_borrow(About::clone)
     }
 }
 
 /// Tells the log the id of the request that is being answered by this task. A 500 the street has to give carries it too.
 pub fn name_request(request_id: RequestId) {
-    About::change(|about| about.request_id = Some(request_id));
+    ABOUT.with_borrow_mut(|about| about.request_id = Some(request_id));
 }
 
 /// Tells the log in which project the request that is being answered by this task acts.
 pub fn name_project(project_id: &ProjectId) {
-    About::change(|about| about.project_id = Some(project_id.clone()));
+    ABOUT.with_borrow_mut(|about| about.project_id = Some(project_id.clone()));
 }
 
 /// The queue of lines, and the count of those that found it full.

@@ -72,7 +72,13 @@ impl Body {
 }
 
 async fn collect(mut stream: BodyStream, bytes_max: u64) -> Result<Bytes, BodyError> {
-    let mut all = BytesMut::new();
+    let Some(first) = stream.next().await.transpose()? else { return Ok(Bytes::new()) };
+    if first.len() as u64 > bytes_max {
+        return Err(BodyError::TooLong(bytes_max));
+    }
+    let Some(second) = stream.next().await.transpose()? else { return Ok(first) };
+    let mut all = BytesMut::from(first);
+    let mut stream = futures_util::stream::iter([Ok(second)]).chain(stream);
     while let Some(chunk) = stream.next().await {
         let chunk = chunk?;
         if (all.len() + chunk.len()) as u64 > bytes_max {

@@ -67,10 +67,10 @@ impl Callers {
         text: &str,
         now: i64,
     ) -> Result<Arc<Caller>, NoCaller> {
-        let generation = self.generation.load(Ordering::SeqCst);
-        if let Some(caller) = self.remembered(text, generation, rules) {
-            return if caller.expires_at_seconds > now { Ok(caller) } else { Err(NoCaller::Unknown) };
+        if let Some(caller) = self.remembered(text, now, rules) {
+            return Ok(caller);
         }
+        let generation = self.generation.load(Ordering::SeqCst);
         let token = keys.open(text, now).map_err(|_| NoCaller::Unknown)?;
         let found = store.read(move |tx| bearer(tx, &token)).await?;
         let mut caller = found.ok_or(NoCaller::Unknown)?;
@@ -85,10 +85,12 @@ impl Callers {
         Ok(caller)
     }
 
-    fn remembered(&self, text: &str, generation: u64, rules: &Arc<Rules>) -> Option<Arc<Caller>> {
+    /// The caller that a token proves, if that is remembered and still so.
+    pub fn remembered(&self, text: &str, now: i64, rules: &Arc<Rules>) -> Option<Arc<Caller>> {
         let known = self.known.read().expect("nobody panics while holding the callers");
         let known = known.get(text)?;
-        (known.generation == generation && Arc::ptr_eq(&known.rules, rules)).then(|| known.caller.clone())
+        let holds = known.generation == self.generation.load(Ordering::SeqCst) && Arc::ptr_eq(&known.rules, rules);
+        (holds && known.caller.expires_at_seconds > now).then(|| known.caller.clone())
     }
 
     fn remember(&self, text: &str, caller: Known) {

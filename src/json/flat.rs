@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 
+use super::write::IS_PLAIN;
 use super::{Json, parse};
 
 /// A member as it stands in the text, with its place.
@@ -90,10 +91,10 @@ impl<'a> Members<'a> {
         }
         let mut at = start + 1;
         loop {
-            match bytes.get(at)? {
+            at += bytes[at..].iter().position(|byte| !IS_PLAIN[usize::from(*byte)])?;
+            match bytes[at] {
                 b'"' => return Some(at + 1),
                 b'\\' => at += escape_length(&bytes[at + 1..])?,
-                b' '..=b'~' => at += 1,
                 _ => return None,
             }
         }

@@ -42,7 +42,7 @@ pub fn write_str(text: &str, out: &mut Vec<u8>) {
 }
 
 /// Bytes that stand for themselves inside a string.
-const IS_PLAIN: [bool; 256] = {
+pub(super) static IS_PLAIN: [bool; 256] = {
     let mut plain = [false; 256];
     let mut byte = b' ';
     while byte <= b'~' {

@@ -1,7 +1,10 @@
 //! One connection: hyper reads and writes it, [`Paced`] keeps its times, each request is an [`Exchange`].
 
 use std::convert::Infallible;
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -27,8 +30,7 @@ pub(super) async fn serve<A: Answer>(
     let pace = Arc::new(pace);
     let service = service_fn(|request: hyper::Request<Incoming>| {
         let exchange = Exchange::begin(&request, Arc::clone(&pace));
-        let (answer, limits) = (Arc::clone(&answer), Arc::clone(&limits));
-        async move { Ok::<_, Infallible>(exchange.run(&*answer, &limits, request).await) }
+        async { Ok::<_, Infallible>(exchange.run(&*answer, &limits, request).await) }
     });
     let connection = http1::Builder::new()
         // hyper's own header timeout would also end idle connections: see `pace`.
@@ -36,20 +38,40 @@ pub(super) async fn serve<A: Answer>(
         .max_header_size(limits.header_bytes_max)
         .serve_connection(TokioIo::new(Paced::new(stream, Arc::clone(&pace))), service);
     let mut connection = std::pin::pin!(connection);
-    tokio::select! {
-        ended = &mut connection => {
-            if let Err(cause) = ended {
-                tracing::debug!(%cause, "a connection ended early");
-            }
-            return;
+    if let Some(ended) = until_told_to_leave(connection.as_mut(), &mut stage).await {
+        if let Err(cause) = ended {
+            tracing::debug!(%cause, "a connection ended early");
         }
-        _ = stage.wait_for(|stage| *stage != Stage::Open) => (),
+        return;
     }
     connection.as_mut().graceful_shutdown();
     tokio::select! {
         _ = connection => (),
         _ = stage.wait_for(|stage| *stage == Stage::Cut) => (),
     }
+}
+
+/// What a future gives, or `None` when it is time to leave. A `select!` would take the stage's lock at every step of the connection;
+/// here its waker is left there once, which is enough since it is the task's and so always the same.
+async fn until_told_to_leave<F: Future>(
+    mut future: Pin<&mut F>,
+    stage: &mut watch::Receiver<Stage>,
+) -> Option<F::Output> {
+    let seen = stage.clone();
+    let mut leaving = std::pin::pin!(stage.wait_for(|stage| *stage != Stage::Open));
+    let mut is_waiting = false;
+    poll_fn(|cx| {
+        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+            return Poll::Ready(Some(output));
+        }
+        // nobody who could still tell us is a reason to look, too
+        if is_waiting && matches!(seen.has_changed(), Ok(false)) {
+            return Poll::Pending;
+        }
+        is_waiting = true;
+        leaving.as_mut().poll(cx).map(|_| None)
+    })
+    .await
 }
 
 /// As `serve`, over TLS, which has the time that headers have. A client that speaks no TLS is not answered.

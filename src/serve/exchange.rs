@@ -1,11 +1,13 @@
 //! One request and its answer: from hyper's types to ours and back, the time it may take, panics, and its line in the log.
 
-use std::panic::AssertUnwindSafe;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use http::header::{CONTENT_LENGTH, HOST};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use hyper::body::{Body as _, Incoming};
@@ -55,20 +57,6 @@ impl Deadline {
     fn at(&self) -> Instant {
         self.begun + Duration::from_nanos(self.nanos.load(Ordering::Relaxed))
     }
-
-    /// What the future gives, or `None` at the deadline.
-    async fn keep<T>(&self, future: impl Future<Output = T>) -> Option<T> {
-        let mut future = std::pin::pin!(future);
-        loop {
-            let at = self.at();
-            tokio::select! {
-                // In this order an answer that is there at once needs no timer.
-                biased;
-                output = &mut future => return Some(output),
-                () = tokio::time::sleep_until(at) => if self.at() <= at { return None },
-            }
-        }
-    }
 }
 
 /// A request being answered. When it is dropped, wherever that is, its line is written and the connection waits for the next.
@@ -110,20 +98,32 @@ impl Exchange {
         }
         let deadline = Arc::new(Deadline::new(self.begun, limits.request_timeout));
         let request = taken(request, limits.body_timeout, &deadline);
-        // Nothing of ours is looked at after a panic, except locks, which know that they are poisoned.
-        let answered = AssertUnwindSafe(async { answer.answer(request).await }).catch_unwind();
-        let (answered, about) = About::listen(deadline.keep(answered)).await;
-        self.about = about;
-        let response = match answered {
-            Some(Ok(response)) => response,
-            // The panic itself, with its place, is in the log already: the panic hook writes it.
-            Some(Err(_)) => self.without_answer(answer, NoAnswer::Panicked),
-            None => {
-                tracing::warn!(request_id = self.request_id(), path = self.uri.path(), "no answer in time");
-                self.without_answer(answer, NoAnswer::Overloaded)
-            }
-        };
+        let mut answering = std::pin::pin!(answer.answer(request));
+        let answered = poll_fn(|cx| self.step(answering.as_mut(), &deadline, cx)).await;
+        let response = answered.unwrap_or_else(|why| self.without_answer(answer, why));
         self.give(response)
+    }
+
+    /// Goes on answering until there is an answer, or a reason why there is none. An answer that is there counts even after the
+    /// deadline, and one that is there at once needs no timer.
+    fn step(
+        &mut self,
+        answering: Pin<&mut impl Future<Output = Response>>,
+        deadline: &Deadline,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Response, NoAnswer>> {
+        // Nothing of ours is looked at after a panic, except locks, which know that they are poisoned.
+        let step = AssertUnwindSafe(|| answering.poll(cx));
+        match self.about.during(|| catch_unwind(step)) {
+            Ok(Poll::Ready(response)) => Poll::Ready(Ok(response)),
+            // The panic itself, with its place, is in the log already: the panic hook writes it.
+            Err(_) => Poll::Ready(Err(NoAnswer::Panicked)),
+            Ok(Poll::Pending) => {
+                ready!(self.pace.poll_alarm(|| deadline.at(), cx));
+                tracing::warn!(request_id = self.request_id(), path = self.uri.path(), "no answer in time");
+                Poll::Ready(Err(NoAnswer::Overloaded))
+            }
+        }
     }
 
     fn without_answer<A: Answer>(&self, answer: &A, why: NoAnswer) -> Response {
@@ -170,7 +170,7 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         self.pace.answered();
-        access_line(&AccessRecord {
+        access_line(|| AccessRecord {
             request_id: self.request_id(),
             method: self.method.as_str(),
             path: self.uri.path(),
@@ -227,15 +227,44 @@ mod tests {
         assert_eq!(deadline.at(), later + STEP);
     }
 
+    async fn answered(deadline: Deadline, answer: impl Future<Output = Response>) -> Result<StatusCode, NoAnswer> {
+        let mut exchange = Exchange {
+            begun: deadline.begun,
+            pace: Arc::new(Pace::new(&crate::serve::tests::limits(), Arc::default())),
+            method: Method::GET,
+            uri: Uri::from_static("/"),
+            about: About::default(),
+            status: None,
+            body_bytes: 0,
+        };
+        let mut answer = std::pin::pin!(answer);
+        let answered = poll_fn(|cx| exchange.step(answer.as_mut(), &deadline, cx)).await;
+        answered.map(|response| response.status)
+    }
+
     #[tokio::test]
     async fn an_answer_that_is_there_is_given_even_after_the_deadline() {
         let deadline = Deadline::new(Instant::now() - STEP, Duration::ZERO);
-        assert_eq!(deadline.keep(std::future::ready(1)).await, Some(1));
+        let answer = std::future::ready(Response::new(StatusCode::OK));
+        assert_eq!(answered(deadline, answer).await, Ok(StatusCode::OK));
     }
 
     #[tokio::test]
     async fn an_answer_that_never_comes_is_given_up() {
         let deadline = Deadline::new(Instant::now(), Duration::from_millis(1));
-        assert_eq!(deadline.keep(std::future::pending::<()>()).await, None);
+        assert_eq!(answered(deadline, std::future::pending()).await, Err(NoAnswer::Overloaded));
+    }
+
+    #[tokio::test]
+    async fn a_deadline_that_has_moved_is_waited_for() {
+        let now = Instant::now();
+        let asked = std::cell::Cell::new(0);
+        let moves = || {
+            asked.set(asked.get() + 1);
+            if asked.get() <= 2 { now - STEP } else { now + STEP }
+        };
+        let pace = Pace::new(&crate::serve::tests::limits(), Arc::default());
+        let waited = poll_fn(|cx| Poll::Ready(pace.poll_alarm(moves, cx))).await;
+        assert!(waited.is_pending() && asked.get() > 2, "asked {} times", asked.get());
     }
 }

@@ -3,9 +3,9 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -30,6 +30,8 @@ pub(super) struct Pace {
     idle_timeout: Duration,
     write_timeout: Duration,
     pressure: Arc<Pressure>,
+    /// The one timer for all answers of the connection: to move it on costs no lock, to make one does.
+    alarm: Mutex<Option<Pin<Box<Sleep>>>>,
 }
 
 impl Pace {
@@ -43,6 +45,7 @@ impl Pace {
             idle_timeout: limits.idle_timeout,
             write_timeout: limits.body_timeout,
             pressure,
+            alarm: Mutex::default(),
         };
         pace.begin();
         pace
@@ -62,6 +65,22 @@ impl Pace {
     pub(super) fn answering(&self) {
         self.idle.store(false, Ordering::Relaxed);
         self.read_deadline.store(NEVER, Ordering::Relaxed);
+    }
+
+    /// Waits for a moment that may move on while it is waited for.
+    pub(super) fn poll_alarm(&self, at: impl Fn() -> Instant, cx: &mut Context<'_>) -> Poll<()> {
+        let mut alarm = self.alarm.lock().expect("nobody panics while holding the alarm");
+        let alarm = alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at())));
+        loop {
+            let wanted = at();
+            if alarm.deadline() != wanted {
+                alarm.as_mut().reset(wanted);
+            }
+            ready!(alarm.as_mut().poll(cx));
+            if at() <= wanted {
+                return Poll::Ready(());
+            }
+        }
     }
 
     /// The answer is given; now we wait for the client.

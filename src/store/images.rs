@@ -6,9 +6,12 @@ pub use list::{Column, Condition, Direction, List, SortKey, Visible, list};
 
 use std::collections::HashSet;
 
+use std::sync::LazyLock;
+
 use super::{Row, StoreError, Tx, Value, parsed, parsed_or_null};
 use crate::blobs::BlobKey;
-use crate::json::{self, Json, Object};
+use crate::json::flat::{self, Member, said};
+use crate::json::{self, Json};
 use crate::model::ids::{ImageId, ProjectId};
 use crate::model::image::{Image, ImageMember, MemberStatus, Properties, Property, Visibility};
 use crate::model::time::Timestamp;
@@ -27,8 +30,8 @@ pub fn find(tx: &mut dyn Tx, id: ImageId, viewer: Option<&ProjectId>) -> Result<
 }
 
 fn read(tx: &mut dyn Tx, id: ImageId, viewer: Option<&ProjectId>) -> Result<Option<Image>, StoreError> {
-    let sql = format!("SELECT {COLUMNS} FROM images WHERE id = $1");
-    let found = tx.first(&sql, &[id.to_string().as_str().into()], image)?;
+    static SQL: LazyLock<String> = LazyLock::new(|| format!("SELECT {COLUMNS} FROM images WHERE id = $1"));
+    let found = tx.first(&SQL, &[id.to_string().as_str().into()], image)?;
     let Some(mut image) = found else { return Ok(None) };
     if let Some(viewer) = viewer
         && image.visibility == Visibility::Shared
@@ -289,23 +292,36 @@ fn image(row: &dyn Row) -> Result<Image, StoreError> {
 }
 
 fn properties_text(properties: &Properties) -> String {
-    let value = |value: &Option<String>| value.as_ref().map_or(Json::Null, Json::from);
-    let object: Object = properties.iter().map(|property| (property.name.clone(), value(&property.value))).collect();
-    Json::from(object).to_string()
+    let mut text = b"{".to_vec();
+    for property in properties.iter() {
+        if text.len() > 1 {
+            text.extend_from_slice(b", ");
+        }
+        json::write_str(&property.name, &mut text);
+        text.extend_from_slice(b": ");
+        match &property.value {
+            Some(value) => json::write_str(value, &mut text),
+            None => text.extend_from_slice(b"null"),
+        }
+    }
+    text.push(b'}');
+    String::from_utf8(text).expect("JSON is written in ASCII")
 }
 
 fn properties_from(text: &str) -> Result<Properties, StoreError> {
-    let damaged = || super::malformed("properties of an image", text);
-    let json = json::parse(text.as_bytes()).map_err(|_| damaged())?;
-    let property = |(name, value): (&str, &Json)| match value {
-        Json::Null => Ok(Property { name: name.to_owned(), value: None }),
-        Json::String(value) => Ok(Property { name: name.to_owned(), value: Some(value.clone()) }),
-        Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_) => Err(damaged()),
+    let property = |member: Option<Member<'_>>| {
+        let Member { key, value, .. } = member?;
+        let value = if value == "null" { None } else { Some(said(value)?.into_owned()) };
+        Some(Property { name: said(key)?.into_owned(), value })
     };
-    json.as_object().ok_or_else(damaged)?.iter().map(property).collect()
+    let properties: Option<Properties> = flat::members(text).map(property).collect();
+    properties.ok_or_else(|| super::malformed("properties of an image", text))
 }
 
 fn tags_from(text: &str) -> Result<Vec<String>, StoreError> {
+    if text == "[]" {
+        return Ok(Vec::new());
+    }
     let damaged = || super::malformed("tags of an image", text);
     let json = json::parse(text.as_bytes()).map_err(|_| damaged())?;
     let tags = json.as_array().ok_or_else(damaged)?.iter();

@@ -196,7 +196,25 @@ pub struct ImageMetadata(pub Properties);
 
 impl Gives for ImageMetadata {
     fn into_reply(self, call: &Call) -> Reply {
-        Reply::json(&json_object! { "metadata": shown_all(&self.0, call.dialect) }.into())
+        if call.dialect.is_cloud_servers {
+            // folded keys may be the same key
+            return Reply::json(&json_object! { "metadata": shown_all(&self.0, call.dialect) }.into());
+        }
+        let mut body = b"{\"metadata\": {".to_vec();
+        for (place, property) in self.0.iter().enumerate() {
+            if place > 0 {
+                body.extend_from_slice(b", ");
+            }
+            json::write_str(&property.name, &mut body);
+            body.extend_from_slice(b": ");
+            match (unpacked(property), &property.value) {
+                (Some(value), _) => json::write(&value, &mut body),
+                (None, Some(value)) => json::write_str(value, &mut body),
+                (None, None) => body.extend_from_slice(b"null"),
+            }
+        }
+        body.extend_from_slice(b"}}");
+        Reply::json_bytes(body)
     }
 }
 
@@ -205,12 +223,15 @@ pub fn shown_all(properties: &Properties, dialect: &Dialect) -> Object {
     properties.iter().map(shown).map(|(key, value)| (dialect.image_key(&key).into_owned(), value)).collect()
 }
 
-/// Two properties hold JSON, which Nova unpacks (nova/image/glance.py `_CONVERT_PROPS`).
 fn shown(property: &Property) -> (String, Json) {
-    let unpacked = match (property.name.as_str(), &property.value) {
+    let plain = || property.value.as_ref().map_or(Json::Null, Json::from);
+    (property.name.clone(), unpacked(property).unwrap_or_else(plain))
+}
+
+/// Two properties hold JSON, which Nova unpacks (nova/image/glance.py `_CONVERT_PROPS`).
+fn unpacked(property: &Property) -> Option<Json> {
+    match (property.name.as_str(), &property.value) {
         ("block_device_mapping" | "mappings", Some(text)) => json::parse(text.as_bytes()).ok(),
         _ => None,
-    };
-    let plain = || property.value.as_ref().map_or(Json::Null, Json::from);
-    (property.name.clone(), unpacked.unwrap_or_else(plain))
+    }
 }
