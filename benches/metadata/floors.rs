@@ -67,23 +67,23 @@ pub fn commit_rows(arguments: &[String]) {
     fill(&connection, rows);
     let (queue, waiting) = mpsc::sync_channel(8192);
     let writer = std::thread::spawn(move || commit_in_groups(&connection, &waiting, rows));
-    press(vec![queue], clients, seconds);
+    press(queue, clients, seconds);
     writer.join().expect("the writer ends when nobody waits");
 }
 
 /// A change of one row that somebody waits for.
 pub type Waiting = (u64, mpsc::SyncSender<()>);
 
-/// So many clients, spread over the queues, each of which waits for its change before it asks for the next; prints changes per second and
-/// processor microseconds for each.
-pub fn press(queues: Vec<mpsc::SyncSender<Waiting>>, clients: u64, seconds: f64) {
+/// So many clients, each of which waits for its change before it asks for the next; prints changes per second and processor microseconds
+/// for each.
+pub fn press(queue: mpsc::SyncSender<Waiting>, clients: u64, seconds: f64) {
     let begun = Instant::now();
     let before = super::machine::cpu_nanoseconds(std::process::id());
     let deadline = begun + Duration::from_secs_f64(seconds);
     // clients are light threads here: the engine is measured, not the runtime
     let threads: Vec<_> = (0..clients)
         .map(|client| {
-            let queue = queues[client as usize % queues.len()].clone();
+            let queue = queue.clone();
             let work = move || {
                 let (mut done, mut next) = (0_u64, client << 40);
                 let (reply, answer) = mpsc::sync_channel(1);

@@ -117,6 +117,15 @@ pub trait Tx {
     /// What the engine reports; `Duplicate` where a key must be unique.
     fn execute(&mut self, sql: &str, parameters: &[Value<'_>]) -> Result<u64, StoreError>;
 
+    /// Runs a statement for what it changes, and for nothing else: neither how many rows that were, nor whether a key was there already. So
+    /// an engine may send it together with what follows; where it fails then, all of the transaction does.
+    ///
+    /// # Errors
+    /// What the engine knows at once.
+    fn change(&mut self, sql: &str, parameters: &[Value<'_>]) -> Result<(), StoreError> {
+        self.execute(sql, parameters).map(|_| ())
+    }
+
     /// Has the effect announced if, and when, this script is committed.
     fn announce(&mut self, effect: Effect);
 }

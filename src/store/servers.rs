@@ -36,11 +36,10 @@ pub fn metadata_of(tx: &mut dyn Tx, id: ServerId) -> Result<Option<Guarded<Serve
 /// # Errors
 /// The engine's.
 pub fn save_metadata(tx: &mut dyn Tx, id: ServerId, items: &MetadataText, now: Timestamp) -> Result<(), StoreError> {
-    tx.execute(
+    tx.change(
         "UPDATE servers SET metadata = $1, updated_at = $2 WHERE id = $3",
         &[items.as_json().into(), now.microseconds().into(), id.to_string().as_str().into()],
-    )?;
-    Ok(())
+    )
 }
 
 const COLUMNS: &str = "id, project_id, user_id, name, vm_state, task_state, power_state, progress, old_vm_state, deleted, \
@@ -165,7 +164,7 @@ fn write(tx: &mut dyn Tx, sql: &str, server: &Server, is_new: bool) -> Result<()
     if is_new {
         values.push(server.created_at.microseconds().into());
     }
-    tx.execute(sql, &values).map(|_| ())
+    tx.change(sql, &values)
 }
 
 /// What a project, or one of its users, has in use.

@@ -45,7 +45,7 @@ pub fn record(
 ) -> Result<(), StoreError> {
     let (id, server) = (ServerId::from_random(moment.id()).to_string(), server.to_string());
     let payload = payload.to_string();
-    tx.execute(
+    tx.change(
         "INSERT INTO tasks (id, kind, subject_id, turn, payload, created_at, attempts, lease_until) VALUES ($1, $2, $3, \
          (SELECT coalesce(max(turn), 0) + 1 FROM tasks WHERE subject_id = $3), $4, $5, 0, 0)",
         &[
@@ -82,7 +82,7 @@ pub fn claim(tx: &mut dyn Tx, lease: Lease<'_>) -> Result<Option<Task>, StoreErr
         },
     )?;
     if let Some(task) = &found {
-        tx.execute(
+        tx.change(
             "UPDATE tasks SET lease_owner = $1, lease_until = $2, attempts = attempts + 1 WHERE id = $3",
             &[lease.owner.into(), lease.until.into(), task.id.as_str().into()],
         )?;
@@ -106,7 +106,7 @@ pub fn is_held(tx: &mut dyn Tx, id: &str, owner: &str) -> Result<bool, StoreErro
 /// The engine's.
 pub fn renew(tx: &mut dyn Tx, id: &str, owner: &str, until: i64) -> Result<(), StoreError> {
     let sql = "UPDATE tasks SET lease_until = $1 WHERE id = $2 AND lease_owner = $3";
-    tx.execute(sql, &[until.into(), id.into(), owner.into()]).map(|_| ())
+    tx.change(sql, &[until.into(), id.into(), owner.into()])
 }
 
 /// Notes that the image which a task makes is there, although the task is not done yet.
@@ -135,7 +135,7 @@ const HAS_IMAGE: &str = "has_image";
 /// # Errors
 /// The engine's.
 pub fn remove(tx: &mut dyn Tx, id: &str) -> Result<(), StoreError> {
-    tx.execute("DELETE FROM tasks WHERE id = $1", &[id.into()]).map(|_| ())
+    tx.change("DELETE FROM tasks WHERE id = $1", &[id.into()])
 }
 
 /// Gives back what a worker holds: it has died.
@@ -143,7 +143,7 @@ pub fn remove(tx: &mut dyn Tx, id: &str) -> Result<(), StoreError> {
 /// # Errors
 /// The engine's.
 pub fn release(tx: &mut dyn Tx, owner: &str) -> Result<(), StoreError> {
-    tx.execute("UPDATE tasks SET lease_until = 0 WHERE lease_owner = $1", &[owner.into()]).map(|_| ())
+    tx.change("UPDATE tasks SET lease_until = 0 WHERE lease_owner = $1", &[owner.into()])
 }
 
 /// Whether anything remains to be done about a server.

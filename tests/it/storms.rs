@@ -212,3 +212,38 @@ async fn the_last_owner_of_a_store_may_be_its_own_thread() {
     let panicked = tokio::task::spawn_blocking(move || told.recv()).await.expect("no panic").expect("it is dropped");
     assert!(!panicked);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_that_is_undone_takes_no_other_with_it() {
+    let house = House::new().await;
+    let insert = "INSERT INTO quota_classes (class, resource, hard_limit) VALUES ($1, 'instances', $2)";
+    let one = |number: i64| {
+        let store = house.cloud.store.clone();
+        tokio::spawn(async move {
+            let script = move |tx: &mut dyn Tx| {
+                let class = format!("class{number:03}");
+                tx.change(insert, &[class.as_str().into(), number.into()])?;
+                match number % 4 {
+                    // what was changed is undone because of what the script thinks
+                    1 => Err(StoreError::Overloaded),
+                    // because of what the database says, at once or later
+                    2 => tx.execute(insert, &[class.as_str().into(), number.into()]).map(|_| ()),
+                    3 => tx.change(insert, &[class.as_str().into(), number.into()]),
+                    _ => Ok(()),
+                }
+            };
+            store.write(script).await.is_ok().then_some(number)
+        })
+    };
+    let all: Vec<_> = (0..120).map(one).collect();
+    let mut kept = Vec::new();
+    for one in all {
+        kept.extend(one.await.expect("it does not panic"));
+    }
+    let wanted: Vec<i64> = (0..120).step_by(4).collect();
+    assert_eq!(kept, wanted, "those that were told that they are kept");
+    let there = house.cloud.store.read(|tx: &mut dyn Tx| {
+        tx.all("SELECT hard_limit FROM quota_classes WHERE class LIKE 'class%' ORDER BY class", &[], |row| row.int(0))
+    });
+    assert_eq!(there.await.expect("it can be read"), wanted, "those that are");
+}

@@ -6,31 +6,39 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use bytes::BytesMut;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_postgres::error::SqlState;
-use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
-use tokio_postgres::{AsyncMessage, Client, NoTls, Row, Statement};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{AsyncMessage, Client, Row, Statement};
 
-use super::hosts::Hosts;
+use super::flight::{self, Later};
+use super::hosts::{self, Hosts};
 use crate::store::engine::{StoreError, Value};
 
 /// Statements a connection keeps prepared; beyond it all are prepared anew.
 const STATEMENTS_KEPT: usize = 512;
+/// As many statements as may wait to be sent with the next.
+const LATER_MAX: usize = 32;
 /// How long a host may take from the first packet to its greeting.
 const HELLO: Duration = Duration::from_secs(2);
 /// How long any answer may take; a little longer than the server's own limit, which keeps the connection.
 const ANSWER: Duration = Duration::from_secs(5);
-/// What every connection promises: bounded statements, and no time spent on compiling small ones.
+/// What every connection promises: bounded statements, no time spent on compiling small ones, and that the server, too, notices when the
+/// network is cut, because until then the transaction of the connection that is gone keeps its locks.
 const SETTINGS: &str = "SET statement_timeout = '4s'; SET lock_timeout = '4s'; SET jit = off; \
-                        SET idle_in_transaction_session_timeout = '30s'";
+                        SET idle_in_transaction_session_timeout = '10s'; SET tcp_keepalives_idle = 5; \
+                        SET tcp_keepalives_interval = 1; SET tcp_keepalives_count = 3; SET tcp_user_timeout = '4s'";
 /// How long a batch waits for a row that another batch has written. Whoever waits to the end must run again all the same, because the row
 /// has changed; and two batches that wait for each other would be told so by the server after a second only.
 const LOCK_BRIEFLY: &str = "SET lock_timeout = '20ms'";
-/// Where a transaction leaves its mark, so that its outcome can be found out by somebody else: one row per connection that writes.
+/// Where a transaction leaves its mark, so that its outcome can be found out by somebody else: one row per connection that writes. Pages are
+/// left nearly empty, so that new versions of a row fit beside the old: then no index is written, at whose page connections would meet.
 pub const MARKS: &str = "CREATE TABLE IF NOT EXISTS commit_marks (connection TEXT PRIMARY KEY, number BIGINT NOT NULL, \
-                         seen TIMESTAMPTZ NOT NULL DEFAULT now())";
+                         seen TIMESTAMPTZ NOT NULL DEFAULT now()) WITH (fillfactor = 10)";
+/// Leaves a mark. Where there is no row to leave it in it fails, by a division, and with it the transaction.
+const MARK: &str = "WITH marked AS (UPDATE commit_marks SET number = $1, seen = now() WHERE connection = $2 RETURNING 1) \
+                    SELECT 1 / count(*) FROM marked";
 
 /// Why a transaction cannot go on.
 #[derive(Debug, Clone)]
@@ -39,6 +47,10 @@ pub enum Lost {
     Conflict(String),
     /// The statement was refused; the connection is fine.
     Refused(StoreError),
+    /// A statement before it, which had not been waited for, was refused; the connection is fine.
+    Earlier(StoreError),
+    /// A script has to be undone, and those before it in the transaction with it.
+    Undone,
     /// The connection is gone, or its server no longer takes writes. Nothing was committed.
     Connection(String),
     /// The connection is gone, and a commit was under way.
@@ -62,7 +74,8 @@ impl Lost {
     pub fn as_error(&self) -> StoreError {
         match self {
             Lost::Conflict(text) => StoreError::Conflict(text.clone()),
-            Lost::Refused(error) => error.clone(),
+            Lost::Refused(error) | Lost::Earlier(error) => error.clone(),
+            Lost::Undone => StoreError::Defect("a script was to be undone".into()),
             Lost::Connection(text) | Lost::Commit { text, .. } => StoreError::Unavailable(text.clone()),
         }
     }
@@ -73,6 +86,7 @@ pub struct Connection {
     client: Client,
     news: UnboundedReceiver<()>,
     statements: HashMap<String, Statement>,
+    later: Vec<Later>,
     mark: Option<Mark>,
     answer_time: Duration,
     // dropped last: the client's farewell needs it
@@ -87,10 +101,11 @@ impl Connection {
     pub fn open(hosts: &Hosts) -> Result<Connection, StoreError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        let mut trouble = StoreError::Unavailable("the database URL names no host".into());
+        let connector = hosts.connector()?;
+        let mut troubles = Vec::new();
         for config in hosts.each() {
             let hello = async {
-                let (client, mut connection) = config.connect(NoTls).await?;
+                let (client, mut connection) = config.connect(connector.clone()).await?;
                 let (tell, news) = unbounded_channel();
                 tokio::spawn(async move {
                     // its end is seen by whoever waits for the client
@@ -106,14 +121,25 @@ impl Connection {
             };
             match runtime.block_on(async { tokio::time::timeout(HELLO, hello).await }) {
                 Ok(Ok((client, news))) => {
-                    let statements = HashMap::new();
-                    return Ok(Connection { client, news, statements, mark: None, answer_time: ANSWER, runtime });
+                    let (statements, later) = (HashMap::new(), Vec::new());
+                    return Ok(Connection {
+                        client,
+                        news,
+                        statements,
+                        later,
+                        mark: None,
+                        answer_time: ANSWER,
+                        runtime,
+                    });
                 }
-                Ok(Err(error)) => trouble = StoreError::Unavailable(text(&error)),
-                Err(_) => trouble = StoreError::Unavailable("a host does not answer".into()),
+                Ok(Err(error)) => troubles.push(format!("{}: {}", hosts::name(config), text(&error))),
+                Err(_) => troubles.push(format!("{}: it does not answer", hosts::name(config))),
             }
         }
-        Err(trouble)
+        if troubles.is_empty() {
+            troubles.push("the database URL names no host".into());
+        }
+        Err(StoreError::Unavailable(troubles.join("; ")))
     }
 
     /// Connects for writing: gives the connection its row among the marks, and takes away those of long ago.
@@ -155,21 +181,60 @@ impl Connection {
 
     /// Runs a statement of ours that has neither parameters nor rows.
     pub fn plain(&mut self, sql: &str) -> Result<(), Lost> {
-        in_time(&self.runtime, self.answer_time, self.client.batch_execute(sql))
+        self.later(sql);
+        self.send_later()
+    }
+
+    /// Has such a statement run before the next.
+    pub fn later(&mut self, sql: &str) {
+        self.later.push(Later::Plain(sql.to_owned()));
     }
 
     /// Runs a statement and gives its rows.
     pub fn query(&mut self, sql: &str, parameters: &[Value<'_>]) -> Result<Vec<Row>, Lost> {
         let statement = self.prepared(sql)?;
         let parameters = sendable(parameters)?;
-        in_time(&self.runtime, self.answer_time, self.client.query(&statement, &parameters))
+        let parameters: Vec<_> = parameters.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
+        self.after_earlier(async |client| client.query(&statement, &parameters).await)
     }
 
     /// Runs a statement and says how many rows it changed.
     pub fn execute(&mut self, sql: &str, parameters: &[Value<'_>]) -> Result<u64, Lost> {
         let statement = self.prepared(sql)?;
         let parameters = sendable(parameters)?;
-        in_time(&self.runtime, self.answer_time, self.client.execute(&statement, &parameters))
+        let parameters: Vec<_> = parameters.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
+        self.after_earlier(async |client| client.execute(&statement, &parameters).await)
+    }
+
+    /// Has a statement run before the next.
+    pub fn change(&mut self, sql: &str, parameters: &[Value<'_>]) -> Result<(), Lost> {
+        let statement = self.prepared(sql)?;
+        let parameters = sendable(parameters)?.iter().map(|value| (*value).into()).collect();
+        self.later.push(Later::Prepared(statement, parameters));
+        if self.later.len() >= LATER_MAX { self.send_later() } else { Ok(()) }
+    }
+
+    /// Sends what waits, and then this, without waiting in between.
+    fn after_earlier<T>(
+        &mut self,
+        ask: impl AsyncFnOnce(&Client) -> Result<T, tokio_postgres::Error>,
+    ) -> Result<T, Lost> {
+        let later = std::mem::take(&mut self.later);
+        let client = &self.client;
+        let flight = async {
+            let (earlier, answer) = tokio::join!(biased; flight::send_all(client, &later), ask(client));
+            Ok((earlier, answer))
+        };
+        let (earlier, answer) = in_time(&self.runtime, self.answer_time, flight)?;
+        earlier.map_err(|error| meaning_of_earlier(&error))?;
+        answer.map_err(|error| meaning(&error))
+    }
+
+    fn send_later(&mut self) -> Result<(), Lost> {
+        let later = std::mem::take(&mut self.later);
+        let flight = async { Ok(flight::send_all(&self.client, &later).await) };
+        let answer = in_time(&self.runtime, self.answer_time, flight)?;
+        answer.map_err(|error| meaning_of_earlier(&error))
     }
 
     fn prepared(&mut self, sql: &str) -> Result<Statement, Lost> {
@@ -184,7 +249,8 @@ impl Connection {
         Ok(statement)
     }
 
-    /// Commits changes. They leave a mark in the same transaction; where the connection breaks meanwhile, the error says which.
+    /// Commits changes. They leave a mark in the same transaction; where the connection breaks meanwhile, the error says which. All that
+    /// waits is sent together with the commit: where any of it fails the server commits nothing.
     ///
     /// Why not the transaction's id: a transaction that was never replicated, or never flushed, has its id given to another one after a
     /// failover or a crash, whose outcome would then be taken for its own.
@@ -193,12 +259,10 @@ impl Connection {
             return Err(Lost::Refused(StoreError::Defect("a connection that only reads commits".into())));
         };
         let mark = Mark { connection, number: number + 1 };
-        let sql = "UPDATE commit_marks SET number = $1, seen = now() WHERE connection = $2";
-        if self.execute(sql, &[mark.number.into(), mark.connection.as_str().into()])? != 1 {
-            return Err(Lost::Connection("the connection's mark is gone".into()));
-        }
+        self.change(MARK, &[mark.number.into(), mark.connection.as_str().into()])?;
+        self.later("COMMIT");
         self.mark = Some(mark.clone());
-        self.plain("COMMIT").map_err(|lost| match lost {
+        self.send_later().map_err(|lost| match lost {
             Lost::Connection(text) => Lost::Commit { mark, text },
             lost => lost,
         })
@@ -227,17 +291,29 @@ impl Connection {
 
     /// Ends whatever transaction there is.
     pub fn rollback(&mut self) -> Result<(), Lost> {
-        self.plain("ROLLBACK")
+        // what was not sent need not be undone, such as a transaction that is still to begin
+        let first = self.later.drain(..).next();
+        if matches!(first, Some(Later::Plain(sql)) if sql.starts_with("BEGIN")) {
+            Ok(())
+        } else {
+            self.plain("ROLLBACK")
+        }
+    }
+
+    /// Undoes what was changed since the last savepoint.
+    pub fn undo_to_savepoint(&mut self) -> Result<(), Lost> {
+        self.later.clear();
+        self.plain("ROLLBACK TO SAVEPOINT script")
     }
 }
 
-/// The parameters as the client takes them. PostgreSQL's text has no NUL: one that holds it is refused here, before the server refuses the
+/// The parameters, if PostgreSQL can keep them: its text has no NUL. One that holds it is refused here, before the server refuses the
 /// transaction for it.
-fn sendable<'a>(parameters: &'a [Value<'a>]) -> Result<Vec<&'a (dyn ToSql + Sync)>, Lost> {
+fn sendable<'a, 'b>(parameters: &'a [Value<'b>]) -> Result<&'a [Value<'b>], Lost> {
     if parameters.iter().any(|value| matches!(value, Value::Text(text) if text.contains('\0'))) {
         return Err(Lost::Refused(StoreError::Unstorable));
     }
-    Ok(parameters.iter().map(|value| value as &(dyn ToSql + Sync)).collect())
+    Ok(parameters)
 }
 
 /// Waits for an answer, but not for ever.
@@ -252,6 +328,14 @@ fn in_time<T>(
     }
 }
 
+/// What the error of a statement means for the one that was sent behind it.
+fn meaning_of_earlier(error: &tokio_postgres::Error) -> Lost {
+    match meaning(error) {
+        Lost::Refused(error) => Lost::Earlier(error),
+        lost => lost,
+    }
+}
+
 /// What an error means. Classes of SQLSTATE: PostgreSQL's documentation, appendix A.
 fn meaning(error: &tokio_postgres::Error) -> Lost {
     let text = text(error);
@@ -260,6 +344,10 @@ fn meaning(error: &tokio_postgres::Error) -> Lost {
         .contains(state)
     {
         return Lost::Conflict(text);
+    }
+    // by `MARK`: nothing else divides
+    if *state == SqlState::DIVISION_BY_ZERO {
+        return Lost::Connection("the connection's mark is gone".into());
     }
     if *state == SqlState::UNIQUE_VIOLATION {
         return Lost::Refused(StoreError::Duplicate(text));
@@ -277,25 +365,9 @@ fn meaning(error: &tokio_postgres::Error) -> Lost {
 }
 
 fn text(error: &tokio_postgres::Error) -> String {
-    match error.as_db_error() {
-        Some(inner) => format!("{} ({})", inner.message(), inner.code().code()),
-        None => error.to_string(),
+    match (error.as_db_error(), std::error::Error::source(error)) {
+        (Some(inner), _) => format!("{} ({})", inner.message(), inner.code().code()),
+        (None, Some(cause)) => format!("{error}: {cause}"),
+        (None, None) => error.to_string(),
     }
-}
-
-impl ToSql for Value<'_> {
-    fn to_sql(&self, kind: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
-        match (self, kind) {
-            (Value::Null, _) => Ok(IsNull::Yes),
-            (Value::Int(number), &Type::INT4) => i32::try_from(*number)?.to_sql(kind, out),
-            (Value::Int(number), _) => number.to_sql(kind, out),
-            (Value::Text(text), _) => text.to_sql(kind, out),
-        }
-    }
-
-    fn accepts(_: &Type) -> bool {
-        true
-    }
-
-    to_sql_checked!();
 }
