@@ -7,24 +7,31 @@
 mod cloud;
 #[path = "../benches/fire/cluster.rs"]
 mod cluster;
+#[path = "../benches/fire/cut.rs"]
+mod cut;
 #[path = "../benches/fire/http.rs"]
 mod http;
 #[path = "../benches/fire/kill.rs"]
 mod kill;
 #[path = "../benches/fire/lost.rs"]
 mod lost;
+#[path = "../benches/fire/network.rs"]
+mod network;
 #[path = "../benches/fire/process.rs"]
 mod process;
 #[path = "../benches/shared/seed.rs"]
 mod seed;
 #[path = "../benches/fire/start.rs"]
 mod start;
+#[path = "../benches/fire/together.rs"]
+mod together;
 #[path = "../benches/fire/trouble.rs"]
 mod trouble;
 #[path = "../benches/fire/writers.rs"]
 mod writers;
 
 use kill::{Fire, Victim};
+use network::Cut;
 
 #[track_caller]
 fn nothing_is_lost(victim: Victim) {
@@ -65,6 +72,12 @@ fn a_start_after_a_kill_serves_what_was_seeded_and_what_was_acknowledged() {
     assert!(starts.lost == 0 && starts.kept >= 300 && starts.times.len() == 3, "{starts}");
 }
 
+#[test]
+fn of_two_first_starts_at_once_one_makes_the_cloud_and_both_serve_it() {
+    let directory = tempfile::tempdir().expect("a directory");
+    assert_eq!(together::first_starts(directory.path(), 3), [""; 0]);
+}
+
 #[track_caller]
 fn it_is_survived(trouble: fn(&std::path::Path) -> trouble::Came) {
     let directory = tempfile::tempdir().expect("a directory");
@@ -90,4 +103,28 @@ fn a_postgresql_that_is_down_is_reported_at_once_and_found_again() {
 #[test]
 fn a_postgresql_that_does_not_answer_keeps_nobody_for_long() {
     it_is_survived(trouble::frozen);
+}
+
+#[track_caller]
+fn it_is_survived_where_it_can_be_done(trouble: impl Fn(&std::path::Path) -> Option<trouble::Came>) {
+    let directory = tempfile::tempdir().expect("a directory");
+    // where it cannot be done the program has said so
+    if let Some(came) = trouble(directory.path()) {
+        assert!(came.wrong.is_empty(), "{came:?}");
+    }
+}
+
+#[test]
+fn an_unplugged_network_keeps_nobody_for_long() {
+    it_is_survived_where_it_can_be_done(|directory| cut::for_a_while(directory, Cut::Unplugged));
+}
+
+#[test]
+fn a_network_that_loses_everything_keeps_nobody_for_long() {
+    it_is_survived_where_it_can_be_done(|directory| cut::for_a_while(directory, Cut::Silent));
+}
+
+#[test]
+fn a_standby_takes_over_from_a_primary_that_cannot_be_reached() {
+    it_is_survived_where_it_can_be_done(cut::from_the_primary);
 }

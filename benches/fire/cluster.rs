@@ -1,5 +1,5 @@
-//! PostgreSQL as operators run it: a primary and a synchronous standby, on directories of their own, without TCP. The primary can be killed,
-//! stopped or frozen; the standby takes over.
+//! PostgreSQL as operators run it: a primary and a synchronous standby, on directories of their own, without TCP where nobody asks for it. The
+//! primary can be killed, stopped or frozen; the standby takes over.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,13 +12,38 @@ pub struct Cluster {
     is_root: bool,
     primary: usize,
     has_standby: bool,
-    settings: &'static str,
+    plan: Plan,
+}
+
+/// How the servers are set up.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// As `postgres` takes them: `-c name=value`.
+    pub settings: String,
+    /// `pg_hba.conf`, where not everybody is trusted who can reach a server.
+    pub access: Option<String>,
+    /// Files in the data directory that only the server may read: name and contents.
+    pub files: Vec<(&'static str, String)>,
+    /// The ports.
+    pub ports: [u16; 2],
+    /// The network namespaces, where the servers have some of their own.
+    pub namespaces: Vec<String>,
+}
+
+impl Default for Plan {
+    fn default() -> Plan {
+        Plan {
+            settings: NO_SYNC.to_owned(),
+            access: None,
+            files: Vec::new(),
+            ports: [5432, 5433],
+            namespaces: Vec::new(),
+        }
+    }
 }
 
 /// Killing processes loses nothing that the system has been given, so where only processes are killed nothing waits for the disk.
 const NO_SYNC: &str = "-c fsync=off";
-
-const PORTS: [u16; 2] = [5432, 5433];
 
 impl Drop for Cluster {
     fn drop(&mut self) {
@@ -32,32 +57,48 @@ impl Drop for Cluster {
 impl Cluster {
     /// Starts a primary with an empty database `kilonova`.
     pub fn start() -> Cluster {
-        Cluster::with(NO_SYNC)
+        Cluster::with(Plan::default())
     }
 
     /// As `start`, as durable as PostgreSQL is where nobody configures it.
     pub fn durable() -> Cluster {
-        Cluster::with("-c fsync=on")
+        Cluster::with(Plan { settings: "-c fsync=on".to_owned(), ..Plan::default() })
     }
 
-    fn with(settings: &'static str) -> Cluster {
+    /// As `start`, set up otherwise.
+    pub fn with(plan: Plan) -> Cluster {
         let directory = tempfile::Builder::new().prefix("knfire").tempdir_in("/tmp").expect("a directory").keep();
         let is_root = fs::metadata("/proc/self").is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0);
-        let cluster = Cluster { binaries: binaries(), directory, is_root, primary: 0, has_standby: false, settings };
+        let cluster = Cluster { binaries: binaries(), directory, is_root, primary: 0, has_standby: false, plan };
         if is_root {
             run(Command::new("chown").arg("postgres").arg(&cluster.directory));
         }
         let mut initdb = cluster.program("initdb");
         run(initdb.args(["-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-sync", "-D"]).arg(cluster.data(0)));
+        cluster.furnish();
         cluster.begin(0);
         cluster.sql("CREATE DATABASE kilonova");
         cluster
     }
 
+    fn furnish(&self) {
+        if let Some(access) = &self.plan.access {
+            fs::write(self.data(0).join("pg_hba.conf"), access).expect("it is there already");
+        }
+        for (name, contents) in &self.plan.files {
+            let path = self.data(0).join(name);
+            fs::write(&path, contents).expect("the directory is there");
+            fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("it is ours");
+            if self.is_root {
+                run(Command::new("chown").arg("postgres").arg(&path));
+            }
+        }
+    }
+
     /// Names both servers, whichever writes.
     pub fn url(&self) -> String {
         let socket = self.directory.to_str().expect("the directory has a name in UTF-8").replace('/', "%2F");
-        format!("postgres://postgres@{socket}:{},{socket}:{}/kilonova", PORTS[0], PORTS[1])
+        format!("postgres://postgres@{socket}:{},{socket}:{}/kilonova", self.plan.ports[0], self.plan.ports[1])
     }
 
     /// Gives the primary a standby that every commit waits for.
@@ -69,7 +110,7 @@ impl Cluster {
             let _ = fs::remove_dir_all(self.data(standby));
             let mut copy = self.program("pg_basebackup");
             copy.args(["-U", "postgres", "-R", "-X", "stream", "-c", "fast", "--no-sync", "-h"]).arg(&self.directory);
-            copy.arg("-p").arg(PORTS[self.primary].to_string()).arg("-D").arg(self.data(standby));
+            copy.arg("-p").arg(self.plan.ports[self.primary].to_string()).arg("-D").arg(self.data(standby));
             copied = copy.status().is_ok_and(|status| status.success());
             if copied {
                 break;
@@ -89,12 +130,19 @@ impl Cluster {
     pub fn fail_over(&mut self) {
         assert!(self.has_standby, "somebody must take over");
         self.kill(self.primary);
-        self.primary = 1 - self.primary;
+        self.promote();
+    }
+
+    /// The standby takes over from a primary that others no longer reach; gives the number of that one, which goes on and believes in itself.
+    pub fn promote(&mut self) -> usize {
+        let before = self.primary;
+        self.primary = 1 - before;
         self.has_standby = false;
         let mut promote = self.program("pg_ctl");
         run(promote.args(["-w", "-s", "promote", "-D"]).arg(self.data(self.primary)));
         self.sql("ALTER SYSTEM SET synchronous_standby_names = ''");
         self.sql("SELECT pg_reload_conf()");
+        before
     }
 
     /// Stops the primary as an operator does; `mode` is that of pg_ctl.
@@ -125,7 +173,7 @@ impl Cluster {
     pub fn sql(&self, sql: &str) -> String {
         let database = if sql.starts_with("CREATE DATABASE") { "postgres" } else { "kilonova" };
         let mut psql = Command::new(self.binaries.join("psql"));
-        psql.arg("-h").arg(&self.directory).arg("-p").arg(PORTS[self.primary].to_string());
+        psql.arg("-h").arg(&self.directory).arg("-p").arg(self.plan.ports[self.primary].to_string());
         let output = psql.args(["-U", "postgres", "-d", database, "-Atqc", sql]).output().expect("psql is there");
         assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).into_owned()
@@ -139,11 +187,11 @@ impl Cluster {
         let options = format!(
             "-k {} -p {} -c listen_addresses= -c max_connections=200 {}",
             self.directory.display(),
-            PORTS[node],
-            self.settings
+            self.plan.ports[node],
+            self.plan.settings
         );
         let log = self.directory.join(format!("log{node}"));
-        let mut start = self.program("pg_ctl");
+        let mut start = self.program_at(node, "pg_ctl");
         run(start.args(["-w", "-s", "start", "-o", &options, "-l"]).arg(log).arg("-D").arg(self.data(node)));
     }
 
@@ -155,7 +203,7 @@ impl Cluster {
     }
 
     /// SIGKILL for the postmaster and everybody it has started.
-    fn kill(&self, node: usize) {
+    pub fn kill(&self, node: usize) {
         let Ok(note) = fs::read_to_string(self.data(node).join("postmaster.pid")) else { return };
         let processes = self.processes(node);
         signal("-KILL", &processes);
@@ -168,17 +216,30 @@ impl Cluster {
         }
         let _ = fs::remove_file(self.data(node).join("postmaster.pid"));
         // its number may be somebody else's by now, who would then be taken for it
-        let _ = fs::remove_file(self.directory.join(format!(".s.PGSQL.{}.lock", PORTS[node])));
+        let _ = fs::remove_file(self.directory.join(format!(".s.PGSQL.{}.lock", self.plan.ports[node])));
     }
 
-    /// PostgreSQL refuses to run as root.
     fn program(&self, name: &str) -> Command {
-        let path = self.binaries.join(name);
-        let mut command = if self.is_root { Command::new("setpriv") } else { Command::new(&path) };
-        if self.is_root {
-            command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]).arg(&path);
+        self.command(None, name)
+    }
+
+    /// In the network of a server.
+    fn program_at(&self, node: usize, name: &str) -> Command {
+        self.command(self.plan.namespaces.get(node), name)
+    }
+
+    fn command(&self, namespace: Option<&String>, name: &str) -> Command {
+        let mut words: Vec<String> = Vec::new();
+        if let Some(namespace) = namespace {
+            words.extend(["ip", "netns", "exec", namespace].map(str::to_owned));
         }
-        command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::null());
+        // PostgreSQL refuses to run as root
+        if self.is_root {
+            words.extend(["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"].map(str::to_owned));
+        }
+        words.push(self.binaries.join(name).to_str().expect("the path is in UTF-8").to_owned());
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).current_dir("/").stdin(Stdio::null()).stdout(Stdio::null());
         command
     }
 }

@@ -137,3 +137,17 @@ pub fn log_in(address: SocketAddr, clouds: &str, who: &str) -> Option<String> {
         name.eq_ignore_ascii_case("x-subject-token").then(|| value.trim().to_owned())
     })
 }
+
+/// Has a token revoked by whoever holds it; the status.
+pub fn revoke(address: SocketAddr, token: &str) -> Option<u16> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(HANG)).ok()?;
+    write!(
+        stream,
+        "DELETE /identity/v3/auth/tokens HTTP/1.1\r\nHost: fire\r\nX-Auth-Token: {token}\r\nX-Subject-Token: {token}\r\nConnection: close\r\n\r\n"
+    )
+    .ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    answer.get(9..12)?.parse().ok()
+}

@@ -3,6 +3,7 @@
 //!     cargo bench --bench fire -- lost-updates --writes 1000000 --engine postgres --processes 2
 //!     cargo bench --bench fire -- kill --rounds 200 --engine sqlite|postgres|primary
 //!     cargo bench --bench fire -- trouble
+//!     cargo bench --bench fire -- first-starts --rounds 20
 //!     cargo bench --bench fire -- start --servers 1000000 --rounds 20 [--keep DIR]
 //!
 //! It ends with an error where anything was lost, halved, answered wrongly, or not answered at all. `tests/fire.rs` does short ones of
@@ -12,17 +13,21 @@ mod cloud;
 // the benchmark of metadata uses the rest of it
 #[allow(dead_code)]
 mod cluster;
+mod cut;
 mod http;
 mod kill;
 mod lost;
+mod network;
 mod process;
 #[path = "../shared/seed.rs"]
 mod seed;
 mod start;
+mod together;
 mod trouble;
 mod writers;
 
 use kill::{Fire, Toll, Victim};
+use network::Cut;
 use trouble::Came;
 
 /// The number after a flag.
@@ -71,6 +76,9 @@ fn main() {
                 Some(trouble::damaged(&place("damaged"))),
                 Some(trouble::stopped(&place("stopped"))),
                 Some(trouble::frozen(&place("frozen"))),
+                cut::for_a_while(&place("unplugged"), Cut::Unplugged),
+                cut::for_a_while(&place("silent"), Cut::Silent),
+                cut::from_the_primary(&place("primary")),
             ];
             came.iter().flatten().map(print_trouble).sum()
         }
@@ -87,6 +95,13 @@ fn main() {
             println!("{} servers, {} kills", size.servers, size.rounds);
             println!("{starts}");
             starts.lost
+        }
+        Some("first-starts") => {
+            let rounds = number(&arguments, "--rounds", 20);
+            let wrong = together::first_starts(directory.path(), rounds);
+            println!("two first starts at once, {rounds} times: {} wrong", wrong.len());
+            wrong.iter().take(5).for_each(|wrong| println!("  WRONG: {wrong}"));
+            wrong.len() as u64
         }
         // cargo bench without a word, and cargo test --benches
         _ => {

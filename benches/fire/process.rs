@@ -37,13 +37,24 @@ impl Process {
     /// Another of the same cloud: it has the keys of the first.
     pub fn beside(&self, directory: &Path) -> Process {
         let other = Process::new(directory, self.database.clone());
+        self.share_keys(&other);
+        other
+    }
+
+    /// Gives another its keys, in place of those that one has.
+    pub fn share_keys(&self, other: &Process) {
+        let _ = fs::remove_dir_all(other.data().join("token-keys"));
         let keys = other.data().join("token-keys");
         fs::create_dir_all(&keys).expect("a directory can be made");
         fs::set_permissions(&keys, std::os::unix::fs::PermissionsExt::from_mode(0o700)).expect("it is ours");
         for key in fs::read_dir(self.data().join("token-keys")).expect("the first has keys").flatten() {
             fs::copy(key.path(), keys.join(key.file_name())).expect("a key can be copied");
         }
-        other
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.directory.join("log")).unwrap_or_default()
     }
 
     /// Where it keeps its things.

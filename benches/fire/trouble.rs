@@ -27,7 +27,7 @@ pub struct Came {
 }
 
 /// Somebody who watches one server and one image.
-struct Watch {
+pub struct Watch {
     client: Client,
     server: String,
     image: String,
@@ -35,7 +35,8 @@ struct Watch {
 }
 
 impl Watch {
-    fn new(process: &Process, trouble: &'static str) -> Watch {
+    /// Of a server, with a server and an image of its own.
+    pub fn new(process: &Process, trouble: &'static str) -> Watch {
         let token = process.token("demo");
         let mut client = Client::new(process.address, &token);
         let maker = cloud::Maker::new(&mut client);
@@ -59,26 +60,29 @@ impl Watch {
         said
     }
 
-    fn must(&mut self, when: &str, said: &Said, wanted: u16) {
+    /// Notes an answer that is not as it must be.
+    pub fn must(&mut self, when: &str, said: &Said, wanted: u16) {
         let right = said.status() == wanted && (wanted != 503 || matches!(said, Said::Answer(_, true, _)));
         if !right {
             self.came.wrong.push(format!("{when}: {said:?} where {wanted} must be"));
         }
     }
 
-    fn get(&mut self, when: &str, wanted: u16) {
+    /// Asks for the metadata of the server.
+    pub fn get(&mut self, when: &str, wanted: u16) {
         let path = self.server.clone();
         let said = self.ask("GET", &path, "");
         self.must(when, &said, wanted);
     }
 
-    fn put(&mut self, value: &str) -> Said {
+    /// Changes it.
+    pub fn put(&mut self, value: &str) -> Said {
         let path = format!("{}/k", self.server);
         self.ask("PUT", &path, &format!(r#"{{"meta": {{"k": "{value}"}}}}"#))
     }
 
     /// All is well again, at the latest after a few seconds.
-    fn recovers(mut self) -> Came {
+    pub fn recovers(mut self) -> Came {
         let begun = Instant::now();
         while self.put("after").status() != 200 {
             if begun.elapsed() > Duration::from_secs(20) {
@@ -92,7 +96,8 @@ impl Watch {
     }
 }
 
-fn started(directory: &Path, database: Option<String>) -> Process {
+/// A server that is up.
+pub fn started(directory: &Path, database: Option<String>) -> Process {
     let mut process = Process::new(directory, database);
     process.start().unwrap_or_else(|said| panic!("the server starts: {said}"));
     process

@@ -68,6 +68,13 @@ fn served(loaded: &Loaded) -> Result<Ended, Box<dyn std::error::Error>> {
 /// What is printed when clients can connect.
 fn ready(settings: &Settings, public_url: &str) -> String {
     let clouds = settings.data_dir.join(CLOUDS_YAML);
+    if !clouds.exists() {
+        return format!(
+            "Kilonova is ready at {public_url}\n\n\
+             Another process made this cloud, and its passwords: they are in {CLOUDS_YAML} of that one's data directory.\n\
+             Tokens of one are valid at the other where both have the same files in token-keys/ of their data directories.\n"
+        );
+    }
     format!(
         "Kilonova is ready at {public_url}\n\n\
          Try it:\n  export OS_CLIENT_CONFIG_FILE={} OS_CLOUD=kilonova\n  \

@@ -15,6 +15,8 @@ use crate::identity::random::buffered_random;
 use crate::model::time::Timestamp;
 use crate::store::{Store, StoreError};
 
+/// Where a process keeps its token keys.
+const TOKEN_KEYS: &str = "token-keys";
 /// How often policy files are looked at.
 const POLICY_LOOK: Duration = Duration::from_secs(1);
 /// How often tasks are looked for that nobody has announced.
@@ -29,6 +31,7 @@ const WORKERS: usize = 4;
 /// Puts the cloud of these settings together. On the first start it also makes those who can log in, leaves their passwords in
 /// `clouds.yaml`, and gives them. Nothing here takes longer where there are more servers, images or tasks.
 pub async fn open(settings: Settings, public_url: String) -> Result<(Arc<Cloud>, Vec<Login>), Box<dyn Error>> {
+    let had_keys = settings.data_dir.join(TOKEN_KEYS).exists();
     let cloud = put_together(settings, public_url).await?;
     let way_in = CloudsYaml::new(&cloud.settings.data_dir, cloud.public_url(), &cloud.settings.region);
     let mut logins = Vec::new();
@@ -42,6 +45,13 @@ pub async fn open(settings: Settings, public_url: String) -> Result<(Arc<Cloud>,
     // also what an earlier start has prepared and could not finish
     way_in.settle(&cloud).await?;
     way_in.readdress()?;
+    if !had_keys && logins.is_empty() && cloud.settings.database != Database::Embedded {
+        tracing::warn!(
+            directory = %cloud.settings.data_dir.join(TOKEN_KEYS).display(),
+            "new token keys were made for a cloud that other processes serve: the tokens of one are forgeries at the other until they have \
+             the same keys; copy those of a process that had them before, and start this one again"
+        );
+    }
     Ok((cloud, logins))
 }
 

@@ -1,0 +1,84 @@
+//! Two processes on one database, from the first moment on: one of them makes the cloud, both serve it.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::cluster::Cluster;
+use super::http::{Client, revoke};
+use super::process::Process;
+
+/// How long something remembered may outlive a change: see `docs/operating.md`.
+const FORGOTTEN: Duration = Duration::from_secs(2);
+
+/// Two first starts at the same moment on an empty database, so many times; gives what was not as it must be.
+pub fn first_starts(directory: &Path, rounds: u64) -> Vec<String> {
+    let cluster = Cluster::start();
+    let mut wrong = Vec::new();
+    for round in 0..rounds {
+        cluster.sql(&format!("CREATE DATABASE first{round}"));
+        let url = cluster.url().replace("/kilonova", &format!("/first{round}"));
+        let mut both =
+            [0, 1].map(|number| Process::new(&directory.join(format!("{round}-{number}")), Some(url.clone())));
+        let said = std::thread::scope(|scope| {
+            let starting: Vec<_> = both.iter_mut().map(|process| scope.spawn(|| process.start())).collect();
+            starting.into_iter().map(|one| one.join().expect("a start does not panic")).collect::<Vec<_>>()
+        });
+        for error in said.into_iter().filter_map(Result::err) {
+            wrong.push(format!("one does not start: {error}"));
+        }
+        let [one, other] = both;
+        let made = |process: &Process| process.data().join("clouds.yaml").exists();
+        match (made(&one), made(&other)) {
+            (true, false) => wrong.extend(serve_one_cloud(one, other)),
+            (false, true) => wrong.extend(serve_one_cloud(other, one)),
+            (first, second) => wrong.push(format!("who made the cloud? {first}, {second}")),
+        }
+    }
+    wrong
+}
+
+/// The second says what it lacks; with the keys of the first the tokens of each are valid at the other, until they are revoked at either.
+fn serve_one_cloud(first: Process, mut second: Process) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let begun = Instant::now();
+    let says = || second.log().contains("new token keys were made for a cloud that other processes serve");
+    // the log is written beside the work
+    while !says() && begun.elapsed() < Duration::from_secs(5) {
+        std::thread::yield_now();
+    }
+    if !says() {
+        wrong.push(format!("the second does not say that its keys are its own: {}", second.log()));
+    }
+    first.share_keys(&second);
+    if let Err(said) = second.start() {
+        return vec![format!("the second does not start with the keys of the first: {said}")];
+    }
+    let token = first.token("demo");
+    let mut clients = [&first, &second].map(|process| Client::new(process.address, &token));
+    for (client, process) in clients.iter_mut().zip([&first, &second]) {
+        let begun = Instant::now();
+        let mut status = 503;
+        // who is overloaded says so, and is asked again
+        while status == 503 && begun.elapsed() < Duration::from_secs(10) {
+            status = client.ask("GET", "/v2.1/servers", "").status();
+        }
+        if status != 200 {
+            wrong.push(format!("a token is not valid everywhere: {status}; {}", process.log()));
+        }
+    }
+    if revoke(second.address, &token) != Some(204) {
+        wrong.push("a token cannot be revoked".into());
+    }
+    let [at_first, at_second] = &mut clients;
+    if at_second.ask("GET", "/v2.1/servers", "").status() != 401 {
+        wrong.push("a token is valid where it was revoked".into());
+    }
+    let begun = Instant::now();
+    while at_first.ask("GET", "/v2.1/servers", "").status() != 401 {
+        if begun.elapsed() > FORGOTTEN {
+            wrong.push("a revoked token is valid elsewhere for longer than it may".into());
+            break;
+        }
+    }
+    wrong
+}
