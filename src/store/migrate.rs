@@ -11,6 +11,7 @@ const STEPS: &[(i64, &str)] = &[
     (3, include_str!("../../migrations/0003_compute.sql")),
     (4, include_str!("../../migrations/0004_care.sql")),
     (5, include_str!("../../migrations/0005_uploads.sql")),
+    (6, include_str!("../../migrations/0006_lists.sql")),
 ];
 
 /// What a database is opened for.

@@ -242,8 +242,8 @@ pub enum Existing {
     Any,
 }
 
-/// So many rows are read at once.
-const BATCH: usize = 500;
+/// So many rows are read at once where nobody knows how many will be wanted.
+pub const BATCH: usize = 500;
 
 /// The first of the selected servers, so many at most.
 ///
@@ -259,19 +259,21 @@ fn rows(tx: &mut dyn Tx, selection: &Selection, count: usize) -> Result<Vec<Serv
     tx.all(&sql, &values, server)
 }
 
-/// Hands over the selected servers in order of age until there are no more or `each` has enough and says `false`.
+/// Hands over the selected servers in order of age, reading so many rows at once, until there are no more or `each` has enough and
+/// says `false`.
 ///
 /// # Errors
 /// The engine's.
 pub fn walk(
     tx: &mut dyn Tx,
     selection: &Selection,
+    at_once: usize,
     mut each: impl FnMut(Guarded<Server>) -> bool,
 ) -> Result<(), StoreError> {
     let mut selection = selection.clone();
     loop {
-        let servers = rows(tx, &selection, BATCH)?;
-        let is_last = servers.len() < BATCH;
+        let servers = rows(tx, &selection, at_once)?;
+        let is_last = servers.len() < at_once;
         selection.after = servers.last().map(Place::of);
         for server in servers {
             if !each(Guarded::new(server)) {
@@ -334,10 +336,10 @@ impl Conditions {
 }
 
 impl Selection {
+    /// One query for each half of the index on `deleted` that is wanted: the engine merges what it finds in order, and sorts nothing.
     fn sql(&self, count: usize) -> (String, Vec<Owned>) {
         let mut conditions = Conditions::default();
         conditions.text("project_id =", self.project.as_ref().map(ProjectId::as_str));
-        conditions.sql.extend(self.existing.sql().map(str::to_owned));
         conditions.text("user_id =", self.user.as_deref());
         conditions.among("vm_state", self.vm_states.as_deref());
         conditions.among("task_state", self.task_states.as_deref());
@@ -353,21 +355,24 @@ impl Selection {
             let id = conditions.bind(Owned::Text(place.id.clone()));
             conditions.sql.push(format!("(created_at, id) {beyond} ({created}, {id})"));
         }
-        let all = if conditions.sql.is_empty() { "1 = 1".to_owned() } else { conditions.sql.join(" AND ") };
-        let sql =
-            format!("SELECT {COLUMNS} FROM servers WHERE {all} ORDER BY created_at {order}, id {order} LIMIT {count}");
-        (sql, conditions.values)
+        let halves = self.existing.halves().iter().map(|half| {
+            let all = std::iter::once(*half).chain(conditions.sql.iter().map(String::as_str)).collect::<Vec<_>>();
+            format!("SELECT {COLUMNS} FROM servers WHERE {}", all.join(" AND "))
+        });
+        let rows = halves.collect::<Vec<_>>().join(" UNION ALL ");
+        let limit = conditions.bind(Owned::Int(i64::try_from(count).unwrap_or(i64::MAX)));
+        (format!("{rows} ORDER BY created_at {order}, id {order} LIMIT {limit}"), conditions.values)
     }
 }
 
 impl Existing {
-    fn sql(self) -> Option<&'static str> {
+    fn halves(self) -> &'static [&'static str] {
         match self {
-            Existing::Alive => Some("deleted = 0 AND vm_state <> 'soft-delete'"),
-            Existing::AliveOrRestorable => Some("deleted = 0"),
-            Existing::Gone => Some("(deleted = 1 OR vm_state = 'soft-delete')"),
-            Existing::GoneForGood => Some("deleted = 1"),
-            Existing::Any => None,
+            Existing::Alive => &["deleted = 0 AND vm_state <> 'soft-delete'"],
+            Existing::AliveOrRestorable => &["deleted = 0"],
+            Existing::Gone => &["deleted = 1", "deleted = 0 AND vm_state = 'soft-delete'"],
+            Existing::GoneForGood => &["deleted = 1"],
+            Existing::Any => &["deleted = 0", "deleted = 1"],
         }
     }
 }

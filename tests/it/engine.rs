@@ -11,6 +11,8 @@ use kilonova::store::postgres::Postgres;
 use kilonova::store::sqlite::{self, Sqlite};
 use kilonova::store::{Purpose, Store, StoreError};
 
+use crate::plans::Plans;
+
 /// The store of a house: made on first use, found again when the house is opened again on its directory.
 pub async fn store(directory: &Path) -> Store {
     opened(directory, Purpose::Serve).await.expect("a fresh database opens")
@@ -25,6 +27,11 @@ pub async fn raw(directory: &Path) -> Arc<dyn Engine> {
     let url = std::fs::read_to_string(directory.join("database-url")).expect("the note was just written");
     let opening = tokio::task::spawn_blocking(move || Postgres::open(&url));
     Arc::new(opening.await.expect("no panic").expect("a database that was just made"))
+}
+
+/// The same with its plans watched, where it is the embedded one.
+pub async fn watched_store(directory: &Path, plans: &Plans) -> Store {
+    if on_postgres() { store(directory).await } else { plans.store(directory).await.expect("a fresh database opens") }
 }
 
 /// As `store`, for any purpose, and with the refusal where there is one.

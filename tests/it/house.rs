@@ -18,6 +18,7 @@ use kilonova::model::ids::{ProjectId, RoleId, UserId};
 use kilonova::model::time::Timestamp;
 use kilonova::store::{Store, Tx, identity_admin};
 
+use crate::plans::Plans;
 use crate::unsteady::{Faults, Outliving, Unsteady};
 
 /// When every house begins: 2026-01-01T00:00:00Z.
@@ -31,6 +32,8 @@ pub struct House {
     directory: tempfile::TempDir,
     logins: Vec<Login>,
     unsteady: Option<(Arc<Faults>, Arc<Outliving>)>,
+    /// Looked at when the house falls.
+    _plans: Plans,
 }
 
 /// What goes on while a house is restarted.
@@ -83,12 +86,13 @@ impl House {
         turns: Turns,
         unsteady: Option<(Arc<Faults>, Arc<Outliving>)>,
     ) -> House {
+        let plans = Plans::default();
         let (store, runs): (Store, Arc<dyn Driver>) = match &unsteady {
             Some((faults, outliving)) => {
                 let engine = Unsteady::new(crate::engine::raw(directory.path()).await, faults.clone());
                 (Store::on(Arc::new(engine)).await.expect("a fresh database opens"), outliving.clone())
             }
-            None => (crate::engine::store(directory.path()).await, driver.clone()),
+            None => (crate::engine::watched_store(directory.path(), &plans).await, driver.clone()),
         };
         let time = turns.clock.clone();
         let parts = Parts {
@@ -102,7 +106,7 @@ impl House {
         let cloud = Cloud::new(directory.path(), parts).expect("a cloud in a temporary directory");
         let logins = cloud.begin().await.expect("a first start");
         work::take_back(cloud.tools()).await.expect("what was under way is taken back");
-        House { cloud, driver, turns, directory, logins, unsteady }
+        House { cloud, driver, turns, directory, logins, unsteady, _plans: plans }
     }
 
     /// Another process on the same database and directory, as far as a test can make one: it shares no memory with the first. None on
@@ -125,7 +129,7 @@ impl House {
 
     /// Stops the process, as far as a test can, and starts it again on the same directory.
     pub async fn restarted(self) -> House {
-        let House { cloud, driver, turns, directory, logins, unsteady } = self;
+        let House { cloud, driver, turns, directory, logins, unsteady, _plans: _ } = self;
         cloud.store.close();
         let settings = cloud.settings.clone();
         drop(cloud);

@@ -31,6 +31,7 @@ mod network;
 mod order;
 mod pages;
 mod passwords;
+mod plans;
 mod policy;
 mod quotas;
 mod replay;

@@ -73,8 +73,8 @@ async fn a_method_that_is_not_in_the_table_is_405() {
     }
 }
 
-const SERVER: &str = "6f9c6b2e-0000-4000-8000-000000000001";
-const IMAGE: &str = "6f9c6b2e-0000-4000-8000-000000000002";
+pub const SERVER: &str = "6f9c6b2e-0000-4000-8000-000000000001";
+pub const IMAGE: &str = "6f9c6b2e-0000-4000-8000-000000000002";
 
 #[tokio::test]
 async fn a_stranger_reaches_no_row_about_a_server_or_an_image() {

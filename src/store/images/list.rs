@@ -188,20 +188,26 @@ fn holds(wanted: &List, image: &Image) -> bool {
 
 fn rows(tx: &mut dyn Tx, wanted: &List, after: Option<&Image>, limit: usize) -> Result<Vec<Image>, StoreError> {
     let mut query = Query::default();
-    query.visible(&wanted.visible);
     wanted.conditions.iter().for_each(|condition| query.condition(condition));
     if let Some(after) = after {
         query.after(&wanted.sort, after);
     }
-    let mut order = String::new();
-    for (key, direction) in &wanted.sort {
-        let comma = if order.is_empty() { "" } else { ", " };
-        let word = if *direction == Direction::Ascending { "ASC" } else { "DESC" };
-        order.push_str(&format!("{comma}{} {word}", key.sql()));
-    }
+    let common = std::mem::take(&mut query.sql);
+    let keys: String =
+        wanted.sort.iter().enumerate().map(|(at, (key, _))| format!(", {} AS key{at}", key.sql())).collect();
+    let parts: Vec<String> = parts(wanted, &mut query)
+        .into_iter()
+        .map(|part| {
+            let conditions: Vec<&str> =
+                [common.as_str(), part.as_str()].into_iter().filter(|sql| !sql.is_empty()).collect();
+            let all = if conditions.is_empty() { "1 = 1".to_owned() } else { conditions.join(" AND ") };
+            format!("SELECT {COLUMNS}{keys} FROM images WHERE {all}")
+        })
+        .collect();
+    let order: Vec<String> =
+        wanted.sort.iter().enumerate().map(|(at, (_, way))| format!("key{at} {}", way.sql())).collect();
     let limit = query.place(Place::Int(i64::try_from(limit).unwrap_or(i64::MAX)));
-    let conditions = if query.sql.is_empty() { "1 = 1" } else { &query.sql };
-    let sql = format!("SELECT {COLUMNS} FROM images WHERE {conditions} ORDER BY {order} LIMIT {limit}");
+    let sql = format!("{} ORDER BY {} LIMIT {limit}", parts.join(" UNION ALL "), order.join(", "));
     let values: Vec<Value<'_>> = query.values.iter().map(Place::value).collect();
     let mut images = tx.all(&sql, &values, image)?;
     if let Visible::To(project, _) = &wanted.visible {
@@ -211,6 +217,43 @@ fn rows(tx: &mut dyn Tx, wanted: &List, after: Option<&Image>, limit: usize) -> 
         shared.for_each(|image| image.member = Some(project.clone()));
     }
     Ok(images)
+}
+
+/// The conditions of the parts that a list is put together from: one for each way in which an image can be visible, each of which an index
+/// has in order. No image is in two of them. What a condition on the visibility excludes is left out.
+fn parts(wanted: &List, query: &mut Query) -> Vec<String> {
+    let Visible::To(project, status) = &wanted.visible else { return vec![String::new()] };
+    let owner = query.text(project.as_str());
+    let may_be = |visibility: Visibility| {
+        wanted.conditions.iter().all(|condition| match condition {
+            Condition::Is(Column::Visibility, text) => text == visibility.as_str(),
+            Condition::NotCommunityUnlessOf(_) => visibility != Visibility::Community,
+            _ => true,
+        })
+    };
+    let mut parts = vec![format!("owner = {owner}")];
+    for open in [Visibility::Public, Visibility::Community].into_iter().filter(|open| may_be(*open)) {
+        parts.push(format!("visibility = '{}' AND owner <> {owner}", open.as_str()));
+    }
+    if may_be(Visibility::Shared) {
+        let answered =
+            status.map(|status| format!(" AND status = {}", query.text(status.as_str()))).unwrap_or_default();
+        // said in this way no index on the visibility fits: those shared with this project are few among all that are shared
+        parts.push(format!(
+            "id IN (SELECT image_id FROM image_members WHERE member_id = {owner}{answered}) \
+             AND visibility NOT IN ('public', 'private', 'community') AND owner <> {owner}"
+        ));
+    }
+    parts
+}
+
+impl Direction {
+    const fn sql(self) -> &'static str {
+        match self {
+            Direction::Ascending => "ASC",
+            Direction::Descending => "DESC",
+        }
+    }
 }
 
 impl Place {
@@ -246,16 +289,6 @@ impl Query {
         self.sql.push_str(condition);
     }
 
-    fn visible(&mut self, visible: &Visible) {
-        let Visible::To(project, status) = visible else { return };
-        let (owner, member) = (self.text(project.as_str()), self.text(project.as_str()));
-        let answered = status.map(|status| format!(" AND status = {}", self.text(status.as_str()))).unwrap_or_default();
-        self.and(&format!(
-            "(owner = {owner} OR visibility IN ('public', 'community') OR (visibility = 'shared' AND id IN \
-             (SELECT image_id FROM image_members WHERE member_id = {member}{answered})))"
-        ));
-    }
-
     fn condition(&mut self, condition: &Condition) {
         let sql = match condition {
             Condition::Is(column, text) => format!("{} = {}", column.sql(), self.text(text)),
@@ -284,18 +317,23 @@ impl Query {
         format!("{column} IN ({})", places.join(", "))
     }
 
-    /// Whatever comes behind an image: equal in the first keys and behind it in the next, for each key.
+    /// Whatever comes behind an image: where all keys go the same way that is one comparison, which an index can begin at; else it is
+    /// equal in the first keys and behind it in the next, for each key.
     fn after(&mut self, sort: &[(SortKey, Direction)], after: &Image) {
-        let mut cases = Vec::new();
-        for (at, (key, direction)) in sort.iter().enumerate() {
-            let mut case = String::new();
-            for (equal, _) in &sort[..at] {
-                case.push_str(&format!("{} = {} AND ", equal.sql(), self.place(equal.of(after))));
-            }
-            let operator = if *direction == Direction::Ascending { ">" } else { "<" };
-            case.push_str(&format!("{} {operator} {}", key.sql(), self.place(key.of(after))));
-            cases.push(format!("({case})"));
+        let Some((first, way)) = sort.first() else { return };
+        let beyond = |way: &Direction| if *way == Direction::Ascending { ">" } else { "<" };
+        let keys: Vec<&str> = sort.iter().map(|(key, _)| key.sql()).collect();
+        let places: Vec<String> = sort.iter().map(|(key, _)| self.place(key.of(after))).collect();
+        if sort.iter().all(|(_, other)| other == way) {
+            self.and(&format!("({}) {} ({})", keys.join(", "), beyond(way), places.join(", ")));
+            return;
         }
-        self.and(&format!("({})", cases.join(" OR ")));
+        let case = |at: usize| {
+            let equal: String = (0..at).map(|before| format!("{} = {} AND ", keys[before], places[before])).collect();
+            format!("({equal}{} {} {})", keys[at], beyond(&sort[at].1), places[at])
+        };
+        let cases: Vec<String> = (0..sort.len()).map(case).collect();
+        // the first comparison says nothing new, but an index can begin at it
+        self.and(&format!("{} {}= {} AND ({})", first.sql(), beyond(way), places[0], cases.join(" OR ")));
     }
 }

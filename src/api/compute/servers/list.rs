@@ -115,7 +115,9 @@ fn by_age_of(tx: &mut dyn Tx, wanted: &mut Wanted) -> Result<Vec<Server>, Error>
     wanted.selection.oldest_first = wanted.keys.iter().any(|key| !key.descending);
     let mut found = Vec::new();
     if wanted.limit > 0 {
-        collect(tx, wanted, |server| {
+        // where every row that is read is shown, no more are read than that
+        let at_once = if wanted.conditions.is_empty() { wanted.limit.min(servers::BATCH) } else { servers::BATCH };
+        collect(tx, &wanted.selection, &wanted.conditions, at_once, |server| {
             found.push(server);
             found.len() < wanted.limit
         })?;
@@ -123,28 +125,50 @@ fn by_age_of(tx: &mut dyn Tx, wanted: &mut Wanted) -> Result<Vec<Server>, Error>
     Ok(found)
 }
 
-/// Any other order: everything that was selected is sorted, and cut behind the marker.
+/// Any other order: all that was selected is looked at, and the best so far behind the marker are kept, never more than two pages.
 fn sorted(tx: &mut dyn Tx, wanted: &Wanted) -> Result<Vec<Server>, Error> {
-    let mut found = Vec::new();
-    collect(tx, wanted, |server| {
-        found.push(server);
+    let marker = wanted.marker.as_ref().map(|id| marked(tx, wanted, id)).transpose()?;
+    let mut found: Vec<Server> = Vec::new();
+    let cut = |found: &mut Vec<Server>| {
+        found.sort_by(|one, other| order(&wanted.keys, one, other));
+        found.truncate(wanted.limit);
+    };
+    collect(tx, &wanted.selection, &wanted.conditions, servers::BATCH, |server| {
+        if marker.as_ref().is_none_or(|marker| order(&wanted.keys, marker, &server) == Ordering::Less) {
+            found.push(server);
+        }
+        if found.len() >= (2 * wanted.limit).max(servers::BATCH) {
+            cut(&mut found);
+        }
         true
     })?;
-    found.sort_by(|one, other| order(&wanted.keys, one, other));
-    let from = match &wanted.marker {
-        Some(marker) => {
-            let at = found.iter().position(|server| server.id.to_string() == *marker);
-            at.ok_or_else(|| no_marker(marker))? + 1
-        }
-        None => 0,
-    };
-    Ok(found.into_iter().skip(from).take(wanted.limit).collect())
+    cut(&mut found);
+    Ok(found)
 }
 
-fn collect(tx: &mut dyn Tx, wanted: &Wanted, mut each: impl FnMut(Server) -> bool) -> Result<(), StoreError> {
-    servers::walk(tx, &wanted.selection, |server| {
+/// The server behind which the page begins, if it is one of those that were selected.
+fn marked(tx: &mut dyn Tx, wanted: &Wanted, id: &str) -> Result<Server, Error> {
+    let mut found = None;
+    if wanted.selection.id.as_ref().is_none_or(|only| only == id) {
+        let selection = Selection { id: Some(id.to_owned()), ..wanted.selection.clone() };
+        collect(tx, &selection, &wanted.conditions, 1, |server| {
+            found = Some(server);
+            false
+        })?;
+    }
+    found.ok_or_else(|| no_marker(id))
+}
+
+fn collect(
+    tx: &mut dyn Tx,
+    selection: &Selection,
+    conditions: &[Condition],
+    at_once: usize,
+    mut each: impl FnMut(Server) -> bool,
+) -> Result<(), StoreError> {
+    servers::walk(tx, selection, at_once, |server| {
         let server = server.for_system("a list shows what its proof, for the project or for all, lets see");
-        !wanted.conditions.iter().all(|condition| condition.holds(&server)) || each(server)
+        !conditions.iter().all(|condition| condition.holds(&server)) || each(server)
     })
 }
 
