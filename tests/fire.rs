@@ -91,6 +91,42 @@ fn a_locked_database_is_read_and_its_writers_are_told_when_to_come_back() {
 }
 
 #[test]
+fn read_only_files_are_read_and_written_again_as_soon_as_they_can_be() {
+    let directory = tempfile::tempdir().expect("a directory");
+    match trouble::read_only(directory.path()) {
+        Some(came) => assert!(came.wrong.is_empty(), "{came:?}"),
+        None => eprintln!("LEFT OUT: this user, or this file system, does not let us make files immutable"),
+    }
+}
+
+/// Exactly one of two servers that are started at once for the first time on one data directory.
+#[test]
+fn of_two_first_starts_at_once_one_wins_and_the_other_says_why_not() {
+    let directory = tempfile::tempdir().expect("a directory");
+    for round in 0..5 {
+        let place = directory.path().join(round.to_string());
+        let barrier = std::sync::Barrier::new(2);
+        let start = || {
+            let mut process = process::Process::new(&place, None);
+            barrier.wait();
+            let started = process.start();
+            (process, started)
+        };
+        let (one, other) = std::thread::scope(|scope| {
+            let (one, other) = (scope.spawn(start), scope.spawn(start));
+            (one.join().expect("no panic"), other.join().expect("no panic"))
+        });
+        let (winner, said) = match (one, other) {
+            ((winner, Ok(_)), (_, Err(said))) | ((_, Err(said)), (winner, Ok(_))) => (winner, said),
+            ((_, one), (_, other)) => panic!("{one:?} and {other:?}"),
+        };
+        assert!(said.contains("is in use by another kilonova"), "{said}");
+        // the passwords are those of the one that won
+        assert!(!winner.token("admin").is_empty());
+    }
+}
+
+#[test]
 fn a_damaged_page_harms_only_those_who_need_it() {
     it_is_survived(trouble::damaged);
 }

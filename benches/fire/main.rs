@@ -72,7 +72,8 @@ fn main() {
             let place = |name: &str| directory.path().join(name);
             let came = [
                 Some(trouble::locked(&place("locked"))),
-                trouble::full(&place("full")),
+                allowed("a full disk", "mount a tmpfs", trouble::full(&place("full"))),
+                allowed("read-only files", "make files immutable", trouble::read_only(&place("read-only"))),
                 Some(trouble::damaged(&place("damaged"))),
                 Some(trouble::stopped(&place("stopped"))),
                 Some(trouble::frozen(&place("frozen"))),
@@ -112,6 +113,14 @@ fn main() {
     if wrong > 0 {
         std::process::exit(1);
     }
+}
+
+/// Says so where something could not be tried.
+fn allowed(what: &str, right: &str, came: Option<Came>) -> Option<Came> {
+    if came.is_none() {
+        println!("LEFT OUT: {what}: this user, or this file system, does not let us {right}");
+    }
+    came
 }
 
 fn print_trouble(came: &Came) -> u64 {

@@ -29,6 +29,7 @@ pub struct Came {
 /// Somebody who watches one server and one image.
 pub struct Watch {
     client: Client,
+    token: String,
     server: String,
     image: String,
     came: Came,
@@ -46,7 +47,7 @@ impl Watch {
         let came = Came { trouble, wrong: Vec::new(), longest: 0.0 };
         let path = |kind: &str, id: &str| format!("/v2.1/{kind}/{id}/metadata");
         let (server, image) = (path("servers", &server), path("images", &image));
-        Watch { client, server, image, came }
+        Watch { client, token, server, image, came }
     }
 
     fn ask(&mut self, method: &str, path: &str, body: &str) -> Said {
@@ -144,6 +145,57 @@ fn on_full_disk(disk: &Path) -> Came {
     watch.get("on a full disk", 200);
     fs::remove_file(&filler).expect("it was written");
     watch.recovers()
+}
+
+/// The files of the database can be read and not written, from one moment to the next, while they are open; `None` where this machine
+/// does not let us. A file system with open files cannot be mounted read-only, so the files are made immutable: a write to them is refused
+/// at the same place in SQLite, with another number.
+pub fn read_only(directory: &Path) -> Option<Came> {
+    let process = started(directory, None);
+    let mut watch = Watch::new(&process, "the database's files are read-only");
+    let files = ["kilonova.db", "kilonova.db-wal"].map(|name| process.data().join(name));
+    let immutable = Immutable::make(&files)?;
+    for turn in 0..20 {
+        let said = watch.put(&format!("ro{turn}"));
+        watch.must("while nothing can be written", &said, 503);
+        watch.get("while nothing can be written", 200);
+    }
+    // so many at once that connections to the database are made anew
+    let (address, token, path) = (process.address, watch.token.clone(), watch.server.clone());
+    let statuses = std::thread::scope(|scope| {
+        let ask = || Client::new(address, &token).ask("GET", &path, "").status();
+        let readers: Vec<_> = (0..32).map(|_| scope.spawn(ask)).collect();
+        readers.into_iter().map(|reader| reader.join().expect("a reader does not panic")).collect::<Vec<_>>()
+    });
+    if statuses.iter().any(|status| *status != 200) {
+        watch.came.wrong.push(format!("readers were answered {statuses:?}"));
+    }
+    drop(immutable);
+    let said = watch.put("again");
+    watch.must("as soon as it can be written", &said, 200);
+    Some(watch.recovers())
+}
+
+/// Files that nobody can write to, until this is dropped.
+struct Immutable<'a>(&'a [std::path::PathBuf]);
+
+impl Immutable<'_> {
+    fn make(files: &[std::path::PathBuf]) -> Option<Immutable<'_>> {
+        let made = Immutable(files);
+        made.set("+i").then_some(made)
+    }
+
+    fn set(&self, attribute: &str) -> bool {
+        let mut command = Command::new("chattr");
+        command.arg(attribute).args(self.0).stderr(std::process::Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    }
+}
+
+impl Drop for Immutable<'_> {
+    fn drop(&mut self) {
+        self.set("-i");
+    }
 }
 
 /// A page of the table of images is damaged; servers are not touched by that.

@@ -44,6 +44,7 @@ mod stage;
 mod states;
 mod storms;
 mod table;
+mod trouble;
 mod unsteady;
 mod uploads;
 mod versions;

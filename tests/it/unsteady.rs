@@ -49,6 +49,8 @@ pub struct Faults {
 struct Plan {
     /// Every script ends with this.
     broken: Option<StoreError>,
+    /// Every script that writes ends with this.
+    unwritable: Option<StoreError>,
     /// The step, counted from 0, and what happens there.
     at: Option<(usize, Fault)>,
     seen: usize,
@@ -67,6 +69,11 @@ impl Faults {
     /// From now on every script ends with this, or with nothing unusual again.
     pub fn fail(&self, error: impl Into<Option<StoreError>>) {
         self.plan().broken = error.into();
+    }
+
+    /// From now on every script that writes ends with this, or with nothing unusual again.
+    pub fn fail_writes(&self, error: impl Into<Option<StoreError>>) {
+        self.plan().unwritable = error.into();
     }
 
     /// From now on steps are counted, and this happens at one of them.
@@ -132,8 +139,11 @@ impl Engine for Unsteady {
     }
 
     fn write(&self, script: Box<dyn Script>) {
-        let broken = self.faults.plan().broken.clone();
-        if let Some(error) = broken {
+        let (broken, unwritable) = {
+            let plan = self.faults.plan();
+            (plan.broken.clone(), plan.unwritable.clone())
+        };
+        if let Some(error) = broken.or(unwritable) {
             return script.finish(Err(error));
         }
         let fault = self.faults.step(true);
