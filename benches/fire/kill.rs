@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::cloud::{self, Maker};
 use super::cluster::Cluster;
-use super::http::Client;
+use super::http::{Client, Said};
 use super::process::Process;
 use super::writers::{Counts, Promises, Until, storm};
 
@@ -51,6 +51,8 @@ pub struct Toll {
     pub hangs: u64,
     /// Servers whose building was under way when the end came, and that came up afterwards.
     pub finished: u64,
+    /// Images that were being made of servers around the kills, each found once, with the data of its checksum.
+    pub images: u64,
     /// How long starts took after a kill, in milliseconds, sorted.
     pub starts: Vec<f64>,
 }
@@ -75,7 +77,7 @@ pub fn kill(directory: &Path, victim: Victim, fire: Fire) -> Toll {
         let before = counts.of(&counts.kept);
         let clients = storm(promises, &[process.address], &token, &counts, &until);
         let (address, name) = (process.address, format!("round{round:06}"));
-        let mut accepted = Vec::new();
+        let mut accepted = Accepted::default();
         std::thread::scope(|scope| {
             let builder = scope.spawn(|| build(Client::new(address, &token), &name, &building));
             // another moment of the work every time
@@ -106,12 +108,14 @@ pub fn kill(directory: &Path, victim: Victim, fire: Fire) -> Toll {
         eprint!(".");
     }
     // at the end, because a task whose begin was not acknowledged waits for its lease to run out: a minute
+    await_no_tasks(&process, cluster.as_ref(), &counts);
     for (name, accepted) in built {
-        toll.finished += finished(&process, &token, &name, &accepted, &counts);
+        toll.images += pictured(&process, &token, &name, &accepted.images, &counts);
+        toll.finished += finished(&process, &token, &name, &accepted.servers, &counts);
     }
-    let tasks_left = tasks_left(&process, cluster.as_ref());
-    if tasks_left != 0 {
-        counts.wrong(&format!("{tasks_left} tasks are left"));
+    await_no_tasks(&process, cluster.as_ref(), &counts);
+    if victim == Victim::OnSqlite {
+        await_no_orphans(&process, &counts);
     }
     toll.starts.sort_by(f64::total_cmp);
     toll.kept = counts.of(&counts.kept);
@@ -140,23 +144,121 @@ pub fn check(process: &Process, token: &str, promises: &mut [Promises], counts: 
     }
 }
 
-/// Makes servers until told to stop or nobody answers; gives those that were accepted.
-fn build(mut client: Client, name: &str, building: &AtomicBool) -> Vec<String> {
+/// What was accepted in a round.
+#[derive(Default)]
+struct Accepted {
+    /// Ids.
+    servers: Vec<String>,
+    /// Names.
+    images: Vec<String>,
+}
+
+/// Makes servers, and images of them, until told to stop or nobody answers; gives what was accepted.
+fn build(mut client: Client, name: &str, building: &AtomicBool) -> Accepted {
     let maker = Maker::new(&mut client);
-    let mut accepted = Vec::new();
-    while building.load(Ordering::SeqCst) && accepted.len() < 20 {
+    let mut accepted = Accepted::default();
+    while building.load(Ordering::SeqCst) && accepted.servers.len() < 20 {
         match maker.server(&mut client, name) {
-            Some(id) => accepted.push(id),
+            Some(id) => accepted.servers.push(id),
             None => std::thread::yield_now(),
         }
         std::thread::sleep(Duration::from_millis(3));
+        // of one that has had a moment to come up
+        if let Some(id) = accepted.servers.iter().rev().nth(2) {
+            let image = format!("{name}-{}", accepted.servers.len());
+            let body = format!(r#"{{"createImage": {{"name": "{image}"}}}}"#);
+            if client.ask("POST", &format!("/v2.1/servers/{id}/action"), &body).status() == 202 {
+                accepted.images.push(image);
+            }
+        }
     }
     accepted
 }
 
+/// Looks for the images of a round: the accepted ones are there, none twice, and each has the data of its checksum. Says how many.
+fn pictured(process: &Process, token: &str, name: &str, accepted: &[String], counts: &Counts) -> u64 {
+    let mut client = Client::new(process.address, token);
+    let path = "/image/v2/images?visibility=private&limit=1000&sort=created_at:desc";
+    let mut seen = Vec::new();
+    let mut next = Some(path.to_owned());
+    while let Some(path) = next.take() {
+        let page = client.ask("GET", &path, "").json();
+        let Some(page) = page.as_ref() else {
+            counts.wrong("the images cannot be listed");
+            break;
+        };
+        for image in page.get("images").and_then(|images| images.as_array()).unwrap_or_default() {
+            let text = |field: &str| image.get(field).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
+            if !text("name").starts_with(&format!("{name}-")) {
+                continue;
+            }
+            let file = client.ask("GET", &format!("/image/v2/images/{}/file", text("id")), "");
+            let is_whole = matches!(&file, Said::Answer(200, _, data) if md5_of(data) == text("checksum"));
+            if text("status") != "active" || !is_whole {
+                counts.wrong(&format!("the image {} is {} with other data than its own", text("name"), text("status")));
+            }
+            seen.push(text("name"));
+        }
+        next = page.get("next").and_then(|next| next.as_str()).map(|next| format!("/image{next}"));
+    }
+    for image in accepted {
+        if !seen.contains(image) {
+            counts.wrong(&format!("the accepted image {image} is not there"));
+        }
+    }
+    let count = seen.len();
+    seen.sort();
+    seen.dedup();
+    if seen.len() != count {
+        counts.wrong(&format!("of {count} images of {name} some are there twice"));
+    }
+    count as u64
+}
+
+fn md5_of(data: &[u8]) -> String {
+    use md5::{Digest, Md5};
+    Md5::digest(data).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What a killed server has left of image data is gone a moment after the last start.
+fn await_no_orphans(process: &Process, counts: &Counts) {
+    let begun = std::time::Instant::now();
+    loop {
+        let database = rusqlite::Connection::open(process.data().join("kilonova.db")).expect("the database");
+        let mut known: Vec<String> = Vec::new();
+        let mut keys = database.prepare("SELECT blob FROM images WHERE blob IS NOT NULL").expect("a statement");
+        let mut rows = keys.query([]).expect("rows");
+        while let Some(row) = rows.next().expect("a row") {
+            known.push(row.get(0).expect("a key"));
+        }
+        let files = std::fs::read_dir(process.data().join("images")).expect("the directory of image data");
+        let there: Vec<String> = files.flatten().map(|file| file.file_name().to_string_lossy().into_owned()).collect();
+        let orphans: Vec<_> = there.iter().filter(|file| !known.contains(file)).collect();
+        let missing: Vec<_> = known.iter().filter(|key| !there.contains(key)).collect();
+        if orphans.is_empty() && missing.is_empty() {
+            return;
+        }
+        if begun.elapsed() > Duration::from_secs(20) {
+            return counts.wrong(&format!("data of no image: {orphans:?}; images without data: {missing:?}"));
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn await_no_tasks(process: &Process, cluster: Option<&Cluster>, counts: &Counts) {
+    let begun = std::time::Instant::now();
+    while tasks_left(process, cluster) > 0 {
+        if begun.elapsed() > Duration::from_secs(120) {
+            let tasks_left = tasks_left(process, cluster);
+            return counts.wrong(&format!("{tasks_left} tasks are left"));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// How many tasks nobody has finished.
 fn tasks_left(process: &Process, cluster: Option<&Cluster>) -> i64 {
-    let sql = "SELECT count(*) FROM tasks WHERE kind = 'create'";
+    let sql = "SELECT count(*) FROM tasks";
     match cluster {
         Some(cluster) => cluster.sql(sql).trim().parse().expect("a number"),
         None => {

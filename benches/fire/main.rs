@@ -134,6 +134,7 @@ fn print_toll(victim: Victim, toll: &Toll) {
     println!("  acknowledged changes: {}, lost or halved: {}, hangs: {}", toll.kept, toll.wrong, toll.hangs);
     println!("  changes of unknown outcome, found to be whole or absent: {}", toll.unknown);
     println!("  servers that were built around the kills: {}", toll.finished);
+    println!("  images that were made of them, each with its data: {}", toll.images);
     if let (Some(worst), Some(median)) = (toll.starts.last(), toll.starts.get(toll.starts.len() / 2)) {
         println!("  start-up after a kill: median {median:.1} ms, worst {worst:.1} ms");
     }

@@ -37,7 +37,8 @@ impl<'a> CloudsYaml<'a> {
     /// # Errors
     /// The file system's.
     pub fn prepare(&self, logins: &[Login]) -> Result<(), Box<dyn Error>> {
-        self.write(PREPARED, &self.text(logins))
+        self.write(PREPARED, &self.text(logins))?;
+        self.sync_directory()
     }
 
     /// Puts in its place what was prepared for a first start that was committed, by this process or by one that died before it could;
@@ -101,20 +102,18 @@ impl<'a> CloudsYaml<'a> {
         text
     }
 
-    /// Old or new, never half: written beside it and renamed.
+    /// Old or new, never half: written beside it and renamed. Where a crash takes the new one back, the next start writes it again.
     fn replace(&self, text: &str) -> Result<(), Box<dyn Error>> {
         const BESIDE: &str = "clouds.yaml.new";
         self.write(BESIDE, text)?;
-        fs::rename(self.path(BESIDE), self.path(CLOUDS_YAML))?;
-        self.sync_directory()
+        Ok(fs::rename(self.path(BESIDE), self.path(CLOUDS_YAML))?)
     }
 
     fn write(&self, name: &str, text: &str) -> Result<(), Box<dyn Error>> {
         let mut file = open_private(&self.path(name))?;
         file.set_len(0)?;
         file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        self.sync_directory()
+        Ok(file.sync_all()?)
     }
 
     fn sync_directory(&self) -> Result<(), Box<dyn Error>> {

@@ -94,6 +94,10 @@ fn claim_in(tx: &mut dyn Tx, worker: &str, now: Timestamp) -> Result<Option<Job>
         .map(|server| server.for_system("a worker does what was allowed when its task was recorded"));
     let Some(mut server) = found.filter(|server| advance(task.action, &mut server.state.clone()).is_ok()) else {
         tasks::remove(tx, &task.id)?;
+        if let Some(image) = image_of(&task).filter(|_| !tasks::has_image(&task)) {
+            // nobody is going to make it any more; what an earlier attempt has left of its data is removed by the sweep
+            snapshots::remove(tx, image)?;
+        }
         return Ok(Some(Job { task, server: None }));
     };
     if !is_snapshot(task.action) {

@@ -83,6 +83,20 @@ async fn a_restarted_worker_takes_back_its_own_tasks_and_no_others() {
     assert_eq!(tasks(&house).await, 0);
 }
 
+#[tokio::test]
+async fn an_image_of_a_server_that_is_deleted_first_is_not_left_waiting_for_ever() {
+    let house = House::new().await;
+    let member = house.person("member", "blue").await;
+    let id = ordered(&member, "one").await;
+    house.settle().await;
+    member.post(&format!("/v2.1/servers/{id}/action"), r#"{"createImage": {"name": "i"}}"#).await.is(202);
+    member.delete(&format!("/v2.1/servers/{id}")).await.is(204);
+    house.settle().await;
+    let images = member.get("/image/v2/images?name=i").await.is(200).at("images");
+    assert_eq!(images.as_array().map(<[_]>::len), Some(0));
+    assert_eq!(tasks(&house).await, 0);
+}
+
 /// Which task is in whose hands, and how often each was done.
 #[derive(Default)]
 struct Hands {
