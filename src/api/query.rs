@@ -1,5 +1,7 @@
 //! The query of a request: names and values in the order sent, decoded.
 
+use regex::{Regex, RegexBuilder};
+
 use crate::json::{Json, Object};
 
 /// `name=value` pairs. A name may stand more than once.
@@ -76,6 +78,18 @@ impl FromIterator<(String, String)> for Query {
     fn from_iter<I: IntoIterator<Item = (String, String)>>(pairs: I) -> Query {
         Query { pairs: pairs.into_iter().collect(), is_utf8: true }
     }
+}
+
+/// How large a client's regular expression may become. Matching takes time linear in the text; it is `((a{999}){999}){999}`, short to
+/// write, that takes time and memory to compile, and a tenth of what the crate allows is enough for every name there can be.
+const PATTERN_BYTES_MAX: usize = 1 << 20;
+
+/// A regular expression that a client has sent.
+///
+/// # Errors
+/// Where it is none, or becomes too large.
+pub fn pattern(text: &str) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(text).size_limit(PATTERN_BYTES_MAX).build()
 }
 
 /// The bytes that a percent-encoded text stands for; a `%` without two hexadecimal digits stands for itself.

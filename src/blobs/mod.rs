@@ -230,6 +230,7 @@ impl Blobs {
     /// # Errors
     /// `NotFound`, or the store's.
     pub async fn read(&self, key: &BlobKey) -> Result<Reading, BlobError> {
+        self.refuse_link(key).await?;
         Ok(reading(self.store.get_opts(&key.location(), GetOptions::default()).await?))
     }
 
@@ -238,12 +239,24 @@ impl Blobs {
     /// # Errors
     /// `BadRange` where there are no such bytes; `NotFound`, or the store's.
     pub async fn read_range(&self, key: &BlobKey, range: Range<u64>) -> Result<Reading, BlobError> {
+        self.refuse_link(key).await?;
         // Asked first, for the errors of the various stores cannot be told apart.
         if range.is_empty() || range.start >= self.len(key).await? {
             return Err(BlobError::BadRange);
         }
         let options = GetOptions { range: Some(GetRange::Bounded(range)), ..GetOptions::default() };
         Ok(reading(self.store.get_opts(&key.location(), options).await?))
+    }
+
+    /// We make no links; one that was put here by others could lead to anything that this process can read.
+    async fn refuse_link(&self, key: &BlobKey) -> Result<(), BlobError> {
+        let path = self.dir.join(key.as_str());
+        let looked = tokio::task::spawn_blocking(move || std::fs::symlink_metadata(path)).await;
+        match looked.map_err(object_store::Error::from)? {
+            Ok(meta) if meta.is_symlink() => Err(BlobError::NotFound),
+            // whatever else is wrong, reading will say it
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
     /// How many bytes a blob has.

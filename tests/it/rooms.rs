@@ -14,6 +14,7 @@ mod floors;
 mod forged;
 mod fuzz;
 mod headers;
+mod hostile;
 mod house;
 mod identity_admin;
 mod identity_tokens;

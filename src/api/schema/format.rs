@@ -91,7 +91,7 @@ pub static IPV6: Format = Format::new("ipv6", |text| text.parse::<Ipv6Addr>().is
 pub static CIDR: Format = Format::new("cidr", is_cidr);
 
 /// A regular expression. Python's; what ours does not know, such as looking ahead, counts as none.
-pub static REGEX: Format = Format::new("regex", |text| regex::Regex::new(text).is_ok());
+pub static REGEX: Format = Format::new("regex", |text| crate::api::query::pattern(text).is_ok());
 
 /// A URI with scheme and host.
 pub static URI: Format = Format::new("uri", is_uri);

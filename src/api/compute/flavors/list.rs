@@ -7,6 +7,7 @@ use crate::api::call::Call;
 use crate::api::compute::{links, page};
 use crate::api::endpoint::{self, Endpoint, Error, QueryRule, Route, get};
 use crate::api::fault::Fault;
+use crate::api::query::pattern;
 use crate::api::schema::{Literal, Rule, Schema, Type};
 use crate::api::version::Microversion;
 use crate::json::{Json, Object};
@@ -115,7 +116,7 @@ fn number(call: &Call, name: &'static str) -> Result<i64, Error> {
 
 fn names(call: &Call) -> Result<Option<Regex>, Error> {
     let Some(text) = call.query.last("name").filter(|_| call.version >= Microversion(102)) else { return Ok(None) };
-    let regex = Regex::new(text).map_err(|_| Fault::bad_request(format!("Invalid name filter [{text}]")))?;
+    let regex = pattern(text).map_err(|_| Fault::bad_request(format!("Invalid name filter [{text}]")))?;
     Ok(Some(regex))
 }
 

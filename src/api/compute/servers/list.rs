@@ -367,7 +367,8 @@ fn select(call: &Call, selection: &mut Selection, name: &str, value: &str) -> Re
         "host" => return Ok(field(name).map(|field| Condition::Matches(field, exactly(value)))),
         other => {
             let Some(field) = field(other) else { return Ok(None) };
-            let pattern = Regex::new(value).map_err(|_| bad(format!("Invalid filter field: {other}.")))?;
+            let pattern =
+                crate::api::query::pattern(value).map_err(|_| bad(format!("Invalid filter field: {other}.")))?;
             return Ok(Some(Condition::Matches(field, pattern)));
         }
     }
