@@ -274,7 +274,7 @@ fn has_none(what: &str, said: &str, secrets: &[String]) {
     for secret in secrets {
         for form in forms(secret) {
             let place = said.find(&form);
-            let line = place.map(|place| said[..place].rfind('\n').map_or(&said[..], |start| &said[start..]));
+            let line = place.map(|place| said[..place].rfind('\n').map_or(said, |start| &said[start..]));
             assert!(
                 place.is_none(),
                 "{what} has {secret} as {form}: {}",
