@@ -126,6 +126,31 @@ fn of_two_first_starts_at_once_one_wins_and_the_other_says_why_not() {
     }
 }
 
+/// Two machines that are started at once on one fresh database: both serve, and one of them has made the passwords.
+#[test]
+fn of_two_first_starts_on_one_database_one_has_the_passwords() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let cluster = cluster::Cluster::start();
+    let barrier = std::sync::Barrier::new(2);
+    let start = |name: &str| {
+        let mut process = process::Process::new(&directory.path().join(name), Some(cluster.url()));
+        barrier.wait();
+        process.start().unwrap_or_else(|said| panic!("{name} starts: {said}"));
+        process
+    };
+    let (one, other) = std::thread::scope(|scope| {
+        let (one, other) = (scope.spawn(|| start("one")), scope.spawn(|| start("other")));
+        (one.join().expect("no panic"), other.join().expect("no panic"))
+    });
+    let files = |process: &process::Process| {
+        let there = |name: &str| process.data().join(name).exists();
+        (there("clouds.yaml"), there("clouds.yaml.first"))
+    };
+    let (winner, loser) = if files(&one).0 { (one, other) } else { (other, one) };
+    assert_eq!((files(&winner), files(&loser)), ((true, false), (false, false)));
+    assert!(!winner.token("admin").is_empty());
+}
+
 #[test]
 fn a_damaged_page_harms_only_those_who_need_it() {
     it_is_survived(trouble::damaged);
