@@ -1,5 +1,5 @@
-//! The embedded engine: SQLite in WAL mode with `synchronous=FULL`. One thread writes, in batches: every script in a savepoint
-//! of its own, one commit for all, answers after it is durable. Another moves the log into the file (`checkpoint`). Readers run on the
+//! The embedded engine: SQLite in WAL mode with `synchronous=FULL`. One thread writes, in batches: one commit for many scripts,
+//! answers after it is durable. A script that fails undoes its own changes only. Another moves the log into the file (`checkpoint`). Readers run on the
 //! calling thread, each with a connection of its own.
 
 mod checkpoint;
@@ -131,17 +131,33 @@ enum Failure {
     Spoilt(StoreError),
     /// It could not begin, write or commit.
     Whole(StoreError),
+    /// One of its scripts failed after it had written, and cannot be undone alone.
+    HalfDone,
+}
+
+/// How the changes of a script that fails are undone.
+#[derive(Clone, Copy, PartialEq)]
+enum Undone {
+    /// With those of all others, which are then run again. Scripts look before they write, so this hardly ever happens, and while it
+    /// does not, nothing is paid for it.
+    Together,
+    /// Alone: each script has a savepoint, for which every page that it changes is copied.
+    Alone,
 }
 
 /// One commit for many scripts. A script that fails undoes its own changes only; a commit that fails keeps nothing of anybody.
 fn write_batch(connection: &Connection, mut batch: Vec<Box<dyn Script>>, told: &Told) {
     let mut effects = Vec::new();
-    let outcome = commit_batch(connection, &mut batch, &mut effects);
+    let mut outcome = commit_batch(connection, &mut batch, &mut effects, Undone::Together);
+    if let Err(Failure::HalfDone) = outcome {
+        give_up(connection);
+        effects.clear();
+        outcome = commit_batch(connection, &mut batch, &mut effects, Undone::Alone);
+    }
     // even a commit that failed may have been kept
     told.readers.committed();
-    if outcome.is_err() && !connection.is_autocommit() {
-        // where even this fails the connection is of no use, and the next BEGIN says so
-        let _ = run_plain(connection, "ROLLBACK");
+    if outcome.is_err() {
+        give_up(connection);
     }
     match outcome {
         Err(Failure::Spoilt(_)) if batch.len() > 1 => {
@@ -149,7 +165,8 @@ fn write_batch(connection: &Connection, mut batch: Vec<Box<dyn Script>>, told: &
             write_batch(connection, batch, told);
             write_batch(connection, rest, told);
         }
-        Err(Failure::Spoilt(error) | Failure::Whole(error)) => {
+        Err(failure) => {
+            let error = failure.into_error();
             batch.into_iter().for_each(|script| script.finish(Err(error.clone())));
         }
         Ok(panicked) => {
@@ -164,20 +181,44 @@ fn write_batch(connection: &Connection, mut batch: Vec<Box<dyn Script>>, told: &
     }
 }
 
+/// Ends a transaction of which nothing is kept.
+fn give_up(connection: &Connection) {
+    if !connection.is_autocommit() {
+        // where even this fails the connection is of no use, and the next BEGIN says so
+        let _ = run_plain(connection, "ROLLBACK");
+    }
+}
+
+impl Failure {
+    /// As those hear it who have waited.
+    fn into_error(self) -> StoreError {
+        match self {
+            Failure::Spoilt(error) | Failure::Whole(error) => error,
+            Failure::HalfDone => StoreError::Defect("a script with a savepoint cannot be undone".into()),
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Damaged(_) => Failure::Spoilt(error),
+            _ => Failure::Whole(error),
+        }
+    }
+}
+
 /// Says of each script whether it panicked.
 fn commit_batch(
     connection: &Connection,
     batch: &mut [Box<dyn Script>],
     effects: &mut Vec<Effect>,
+    undone: Undone,
 ) -> Result<Vec<bool>, Failure> {
     run_plain(connection, "BEGIN IMMEDIATE").map_err(Failure::Whole)?;
     let mut panicked = Vec::with_capacity(batch.len());
     for script in batch {
-        let ran = run_in_savepoint(connection, script.as_mut(), effects);
-        panicked.push(ran.map_err(|error| match error {
-            StoreError::Damaged(_) => Failure::Spoilt(error),
-            _ => Failure::Whole(error),
-        })?);
+        panicked.push(run_one(connection, script.as_mut(), effects, undone)?);
     }
     run_plain(connection, "COMMIT").map_err(Failure::Whole)?;
     Ok(panicked)
@@ -186,24 +227,32 @@ fn commit_batch(
 /// Runs one script; says whether it panicked.
 ///
 /// # Errors
-/// Where the whole transaction cannot go on: the disk is full, the file is damaged.
-fn run_in_savepoint(
+/// Where the whole transaction cannot go on: the disk is full, the file is damaged, or the script alone cannot be undone.
+fn run_one(
     connection: &Connection,
     script: &mut dyn Script,
     effects: &mut Vec<Effect>,
-) -> Result<bool, StoreError> {
-    run_plain(connection, "SAVEPOINT script")?;
+    undone: Undone,
+) -> Result<bool, Failure> {
+    let has_savepoint = undone == Undone::Alone;
+    if has_savepoint {
+        run_plain(connection, "SAVEPOINT script")?;
+    }
     let mut tx = SqliteTx::new(connection);
     let outcome = catch_unwind(AssertUnwindSafe(|| script.run(&mut tx)));
-    let SqliteTx { announced, fatal, .. } = tx;
+    let SqliteTx { announced, fatal, has_written, .. } = tx;
     if let Some(error) = fatal {
-        return Err(error);
+        return Err(error.into());
     }
     match outcome {
         Ok(Verdict::Commit) => effects.extend(announced),
-        Ok(Verdict::Undo) | Err(_) => run_plain(connection, "ROLLBACK TO script")?,
+        Ok(Verdict::Undo) | Err(_) if has_savepoint => run_plain(connection, "ROLLBACK TO script")?,
+        Ok(Verdict::Undo) | Err(_) if has_written => return Err(Failure::HalfDone),
+        Ok(Verdict::Undo) | Err(_) => {}
     }
-    run_plain(connection, "RELEASE script")?;
+    if has_savepoint {
+        run_plain(connection, "RELEASE script")?;
+    }
     Ok(outcome.is_err())
 }
 
@@ -215,11 +264,13 @@ struct SqliteTx<'a> {
     connection: &'a Connection,
     announced: Vec<Effect>,
     fatal: Option<StoreError>,
+    /// Whether anything but reading was tried.
+    has_written: bool,
 }
 
 impl<'a> SqliteTx<'a> {
     fn new(connection: &'a Connection) -> SqliteTx<'a> {
-        SqliteTx { connection, announced: Vec::new(), fatal: None }
+        SqliteTx { connection, announced: Vec::new(), fatal: None, has_written: false }
     }
 
     /// Remembers errors after which the transaction as a whole is lost, whatever the script makes of them.
@@ -259,10 +310,12 @@ impl Tx for SqliteTx<'_> {
         parameters: &[Value<'_>],
         each: &mut dyn FnMut(&dyn Row) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
+        self.has_written |= !sql.starts_with("SELECT ");
         self.try_query(sql, parameters, each).map_err(|error| self.note(error))
     }
 
     fn execute(&mut self, sql: &str, parameters: &[Value<'_>]) -> Result<u64, StoreError> {
+        self.has_written = true;
         self.try_execute(sql, parameters).map_err(|error| self.note(error))
     }
 
@@ -334,3 +387,6 @@ pub(super) fn trouble(error: rusqlite::Error) -> StoreError {
 fn is_uniqueness(extended_code: i32) -> bool {
     matches!(extended_code, rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE | rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY)
 }
+
+#[cfg(test)]
+mod tests;
