@@ -11,10 +11,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
+
 use crate::api::call::Call;
 use crate::api::dialect::{Dialect, OPENSTACK};
 use crate::api::endpoint::Error;
-use crate::api::fault::{self, Fault};
+use crate::api::fault::{self, Fault, RETRY_AFTER_SECONDS};
 use crate::api::rate::Rates;
 use crate::api::router::Router;
 use crate::api::table;
@@ -37,6 +39,9 @@ use crate::policy::{Asked, Caller};
 use crate::store::{Effect, Store};
 
 pub use first::Beginning;
+
+/// How long a question to another server may wait for its turn.
+const QUESTION_WAIT: Duration = Duration::from_secs(1);
 
 /// Reads the time.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -67,9 +72,13 @@ pub struct Cloud {
     pub work: tokio::sync::Notify,
     /// The uploads that this process is receiving.
     pub receiving: Arc<Receiving>,
+    /// One permit for each upload and download of image data.
+    pub transfers: Arc<Semaphore>,
     worker: String,
     rules: LiveRules,
     remote: Remote,
+    /// One permit for each question to another server: they hold threads, which image data needs too.
+    questions: Arc<Semaphore>,
     clock: Clock,
     chance: Chance,
     public_url: String,
@@ -118,6 +127,8 @@ impl Cloud {
             rates: Rates::new(&settings.cloud_servers.rate_limits, &clock),
             work: tokio::sync::Notify::new(),
             receiving: Arc::default(),
+            transfers: Arc::new(Semaphore::new(settings.image_transfers_max as usize)),
+            questions: Arc::new(Semaphore::new(settings.policy_remote.questions_max as usize)),
             rules: table::live_rules(directory, &settings).map_err(|error| text(&error))?,
             remote: Remote::new(&remote_settings(&settings)?).map_err(|error| text(&error))?,
             settings,
@@ -210,7 +221,7 @@ impl Cloud {
     /// Asks another server what a rule wants to know, and notes its answer for this call.
     ///
     /// # Errors
-    /// 500, with the cause in the log, where the other server does not answer (as oslo.policy).
+    /// 500, with the cause in the log, where the other server does not answer (as oslo.policy); 503 where too many ask.
     pub async fn ask(self: &Arc<Self>, call: &Arc<Call>, asked: Asked) -> Result<(), Error> {
         let allowed = self.ask_for(call.caller.clone(), asked.clone(), call.request_id).await?;
         let mut verdicts = call.verdicts.lock().expect("nobody panics while holding the verdicts");
@@ -259,10 +270,19 @@ impl Cloud {
         asked: Asked,
         request_id: RequestId,
     ) -> Result<bool, Fault> {
+        let turn = tokio::time::timeout(QUESTION_WAIT, self.questions.clone().acquire_owned());
+        let Ok(Ok(turn)) = turn.await else {
+            tracing::warn!(%request_id, url = asked.question.url, "too many policy rules wait for other servers");
+            return Err(Fault::unavailable(RETRY_AFTER_SECONDS));
+        };
         let cloud = self.clone();
-        let asking = tokio::task::spawn_blocking(move || match caller {
-            Some(caller) => cloud.remote.ask(&asked.question, caller.as_ref(), &asked),
-            None => cloud.remote.ask(&asked.question, &(), &asked),
+        let asking = tokio::task::spawn_blocking(move || {
+            // kept to the end of the question, even where whoever asked has gone away
+            let _turn = turn;
+            match caller {
+                Some(caller) => cloud.remote.ask(&asked.question, caller.as_ref(), &asked),
+                None => cloud.remote.ask(&asked.question, &(), &asked),
+            }
         });
         let answer = asking.await.map_err(|error| error.to_string());
         answer.and_then(|answer| answer.map_err(|error| error.to_string())).map_err(|error| {

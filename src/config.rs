@@ -59,6 +59,8 @@ pub struct Settings {
     pub password_hash_rounds: u32,
     /// The largest image.
     pub image_bytes_max: u64,
+    /// How many uploads and downloads of image data may be under way at once.
+    pub image_transfers_max: u32,
     /// The policy file. `None`: `policy.yaml` in the data directory, if there is one.
     pub policy_file: Option<PathBuf>,
     /// Directories with more policy files. Empty: `policy.d` in the data directory, if there is one.
@@ -118,6 +120,8 @@ pub struct PolicyRemote {
     pub content_type: String,
     /// How long an answer may take.
     pub timeout_seconds: u64,
+    /// How many questions may be under way at once.
+    pub questions_max: u32,
     /// Whether the certificate of the server asked must be good.
     pub verify_server: bool,
     /// Who may have signed it.

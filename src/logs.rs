@@ -321,6 +321,8 @@ mod tests {
     use std::sync::Mutex;
     use std::sync::mpsc::channel;
 
+    use futures_util::FutureExt;
+
     use super::*;
 
     fn record() -> AccessRecord<'static> {
@@ -337,6 +339,29 @@ mod tests {
 
     fn noon() -> Timestamp {
         "2026-01-02T12:00:00Z".parse().expect("a time")
+    }
+
+    #[test]
+    fn a_panic_is_a_line_with_the_id_of_its_request() {
+        let mut child = std::process::Command::new(std::env::current_exe().expect("this is a program"));
+        let output = child.args(["--ignored", "--nocapture", "--exact", "logs::tests::panics_in_a_request"]).output();
+        let lines = String::from_utf8(output.expect("it can be run again").stderr).expect("text");
+        let line = lines.lines().find(|line| line.contains("panic: as the test wants it")).expect("a line");
+        let value: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        assert_eq!((&value["request_id"], &value["level"]), (&"req-7".into(), &"ERROR".into()));
+        assert!(value["place"].as_str().is_some_and(|place| place.contains("logs.rs:")), "{line}");
+    }
+
+    #[tokio::test]
+    #[ignore = "it takes over the logs of its process: the test above runs it in one of its own"]
+    async fn panics_in_a_request() {
+        let _logs = install(LogFormat::Json, LogLevel::Info);
+        let request = async {
+            name_request("req-7");
+            panic!("as the test wants it");
+        };
+        let panicked = About::listen(std::panic::AssertUnwindSafe(request).catch_unwind()).await.0;
+        assert!(panicked.is_err());
     }
 
     #[test]

@@ -25,6 +25,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
 use crate::cloud::{Cloud, NotKnown};
+use crate::identity::Error as IdentityError;
+use crate::identity::password::PasswordError;
 use crate::json::{self, Json};
 use crate::model::ids::{ProjectId, RequestId};
 use crate::policy::evaluate::Verdicts;
@@ -243,6 +245,11 @@ impl Visit<'_> {
         let of_store = error.of_store();
         if let Some(error) = of_store {
             tracing::error!(request_id = %self.request_id, %error, "the store did not do it");
+        }
+        if let Error::Identity(IdentityError::Password(error)) = &error
+            && *error != PasswordError::Busy
+        {
+            tracing::error!(request_id = %self.request_id, %error, "a password was neither checked nor hashed");
         }
         let is_declared_elsewhere = of_store.is_some();
         let fault = match error {

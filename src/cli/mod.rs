@@ -17,6 +17,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub use serve::Doors;
+
 /// The OpenStack Compute API as one fast binary.
 ///
 /// `kilonova serve` starts a cloud on this machine: Compute, Identity and Image APIs, with all state in one directory.

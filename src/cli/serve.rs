@@ -86,7 +86,7 @@ fn ready(settings: &Settings, public_url: &str) -> String {
 }
 
 /// The doors of the API, where the street meets them.
-struct Doors(Arc<Cloud>);
+pub struct Doors(pub Arc<Cloud>);
 
 impl Answer for Doors {
     async fn answer(&self, request: Request) -> Response {

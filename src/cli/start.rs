@@ -2,8 +2,11 @@
 //! Then what goes on beside the requests.
 
 use std::error::Error;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use futures_util::FutureExt;
 
 use super::clouds_yaml::CloudsYaml;
 use crate::cloud::{Cloud, Parts};
@@ -81,8 +84,17 @@ fn now() -> Timestamp {
 /// Starts what goes on beside the requests. `began` is when this process did.
 pub fn keep_going(cloud: &Arc<Cloud>, began: SystemTime) {
     tokio::spawn(keep_tasks(cloud.clone()));
-    tokio::spawn(keep_uploads(cloud.clone(), began));
-    keep_policy(cloud);
+    let (uploads, policy) = (cloud.clone(), cloud.clone());
+    tokio::spawn(for_ever("uploads", move || keep_uploads(uploads.clone(), began)));
+    tokio::spawn(for_ever("policy", move || keep_policy(policy.clone())));
+}
+
+/// Does what never ends, and begins it again a while after a panic: nobody waits for these, so nobody would notice that one is gone.
+async fn for_ever<F: Future<Output = ()>>(what: &'static str, mut begin: impl FnMut() -> F) {
+    while AssertUnwindSafe(begin()).catch_unwind().await.is_err() {
+        tracing::error!(what, "this had to be begun again");
+        tokio::time::sleep(WORK_LOOK).await;
+    }
 }
 
 /// Has tasks done, and looks after guests.
@@ -93,7 +105,8 @@ async fn keep_tasks(cloud: Arc<Cloud>) {
         tokio::time::sleep(WORK_LOOK).await;
     }
     for _ in 0..WORKERS {
-        tokio::spawn(keep_working(cloud.clone()));
+        let cloud = cloud.clone();
+        tokio::spawn(for_ever("worker", move || keep_working(cloud.clone())));
     }
     while let Err(error) = guests::look_at_all(cloud.tools()).await {
         tracing::error!(%error, "the guests cannot be looked after yet");
@@ -155,21 +168,19 @@ async fn keep_at(cloud: &Cloud, job: work::Job) -> Result<(), StoreError> {
     }
 }
 
-fn keep_policy(cloud: &Arc<Cloud>) {
-    let cloud = cloud.clone();
-    tokio::spawn(async move {
-        loop {
-            tokio::time::sleep(POLICY_LOOK).await;
-            match cloud.live_rules().reload_if_changed() {
-                Ok(None) => {}
-                Ok(Some(reloaded)) => {
-                    for path in &reloaded.gone {
-                        tracing::error!(path = %path.display(), "a policy file is gone, and its rules with it");
-                    }
-                    tracing::info!("policy reloaded");
+/// Looks for changed policy files.
+async fn keep_policy(cloud: Arc<Cloud>) {
+    loop {
+        tokio::time::sleep(POLICY_LOOK).await;
+        match cloud.live_rules().reload_if_changed() {
+            Ok(None) => {}
+            Ok(Some(reloaded)) => {
+                for path in &reloaded.gone {
+                    tracing::error!(path = %path.display(), "a policy file is gone, and its rules with it");
                 }
-                Err(error) => tracing::error!(%error, "policy not reloaded; the old rules stay in force"),
+                tracing::info!("policy reloaded");
             }
+            Err(error) => tracing::error!(%error, "policy not reloaded; the old rules stay in force"),
         }
-    });
+    }
 }

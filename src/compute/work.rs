@@ -2,6 +2,10 @@
 //! any transaction, and removed in the transaction that records the outcome; so a crash at any point leaves a task that is done
 //! again from its beginning, and every call of a driver can be made again.
 
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt;
+
 use super::guests;
 use crate::blobs::{BlobKey, Blobs, Written};
 use crate::hypervisor::{Driver, DriverError, PowerOp, Spec};
@@ -50,7 +54,9 @@ pub async fn take_one(tools: Tools<'_>) -> Result<bool, StoreError> {
 /// The store's; the task then remains.
 pub async fn finish_job(tools: Tools<'_>, job: Job) -> Result<(), StoreError> {
     let Some(server) = job.server else { return Ok(()) };
-    let ended = match perform(tools, &job.task, &server).await {
+    // A driver is other people's code. Its panic is a failure of this task, or every worker would meet it in turn and end.
+    let performed = AssertUnwindSafe(perform(tools, &job.task, &server)).catch_unwind().await;
+    let ended = match performed.unwrap_or_else(|_| Err(Failure::OfDriver("the driver panicked".to_owned()))) {
         Ok(done) => Ok(done),
         Err(Failure::OfDriver(reason)) => Err(reason),
         Err(Failure::OfStore(error)) => return Err(error),

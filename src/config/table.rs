@@ -182,6 +182,12 @@ pub static TABLE: &[Setting] = &[
         "The largest image that may be uploaded; a larger one is answered 413. The default, 1 TiB, is Glance's.",
     ),
     row(
+        "image_transfers_max",
+        "128",
+        Kind::Count(1..=100_000, |s| &mut s.image_transfers_max),
+        "How many uploads and downloads of image data may be under way at once; one more is answered 503. Each holds up to 2 MiB.",
+    ),
+    row(
         "policy_file",
         "",
         Kind::File(|s| &mut s.policy_file),
@@ -224,6 +230,12 @@ pub static TABLE: &[Setting] = &[
         "60",
         Kind::Whole(1..=WAIT_SECONDS_MAX, |s| &mut s.policy_remote.timeout_seconds),
         "How long the server that an http: or https: check asks may take. Then the request that needs the answer fails, with 500.",
+    ),
+    row(
+        "policy_remote.questions_max",
+        "64",
+        Kind::Count(1..=256, |s| &mut s.policy_remote.questions_max),
+        "How many http: and https: checks may be under way at once. Who waits a second for the next is answered 503.",
     ),
     row(
         "policy_remote.verify_server",
@@ -515,6 +527,7 @@ impl Settings {
             token_life_seconds: 0,
             password_hash_rounds: 0,
             image_bytes_max: 0,
+            image_transfers_max: 0,
             policy_file: None,
             policy_dirs: Vec::new(),
             policy_default_rule: String::new(),

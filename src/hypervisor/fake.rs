@@ -24,6 +24,7 @@ pub struct Fake {
 struct Inside {
     guests: HashMap<ServerId, Guest>,
     failing: HashSet<Op>,
+    panicking: HashSet<Op>,
 }
 
 #[derive(Debug)]
@@ -77,6 +78,11 @@ impl Fake {
         fake
     }
 
+    /// From now on this panics, as a driver with a defect may.
+    pub fn panic(&self, op: Op) {
+        self.inside().panicking.insert(op);
+    }
+
     /// From now on this fails.
     pub fn fail(&self, op: Op) {
         self.inside().failing.insert(op);
@@ -94,6 +100,11 @@ impl Fake {
 
     fn unless_failing<T>(&self, op: Op, id: ServerId, act: impl FnOnce(&mut Inside) -> T) -> Result<T, DriverError> {
         let mut inside = self.inside();
+        if inside.panicking.contains(&op) {
+            // not while others wait for the lock
+            drop(inside);
+            panic!("a test wants it to panic");
+        }
         if inside.failing.contains(&op) {
             return Err(DriverError::Failed { op, id, reason: "a test wants it to fail".to_owned() });
         }

@@ -14,20 +14,20 @@ use crate::house::{Ask, Client, House};
 const IMAGES: &str = "/image/v2/images";
 const MIB: usize = 1 << 20;
 
-async fn made(client: &Client) -> String {
+pub async fn made(client: &Client) -> String {
     client.post(IMAGES, r#"{"disk_format": "raw", "container_format": "bare"}"#).await.is(201).text_at("id")
 }
 
-fn file(id: &str) -> String {
+pub fn file(id: &str) -> String {
     format!("{IMAGES}/{id}/file")
 }
 
-fn upload(id: &str, data: impl Into<Vec<u8>>) -> Ask {
+pub fn upload(id: &str, data: impl Into<Vec<u8>>) -> Ask {
     Ask::new("PUT", &file(id)).header("content-type", "application/octet-stream").body(data)
 }
 
 /// Uploads a stream, of which the length is told or not.
-async fn upload_stream(client: &Client, id: &str, data: BodyStream, length: Option<u64>) -> Response {
+pub async fn upload_stream(client: &Client, id: &str, data: BodyStream, length: Option<u64>) -> Response {
     let mut request = Request::new(Method::PUT, &file(id));
     request.headers.insert("content-type", HeaderValue::from_static("application/octet-stream"));
     let token = client.token.as_deref().expect("a token");
@@ -36,7 +36,7 @@ async fn upload_stream(client: &Client, id: &str, data: BodyStream, length: Opti
     api::handle(&client.cloud, request).await
 }
 
-async fn status(client: &Client, id: &str) -> String {
+pub async fn status(client: &Client, id: &str) -> String {
     client.get(&format!("{IMAGES}/{id}")).await.is(200).text_at("status")
 }
 

@@ -1,6 +1,7 @@
 // The rooms of the prose tests: included by `main.rs` here, and by `on_postgres` for the other engine.
 
 mod availability_zones;
+mod bounds;
 mod care;
 mod cases;
 mod cloud_servers;
@@ -31,6 +32,7 @@ mod matrix;
 mod network;
 mod order;
 mod pages;
+mod panics;
 mod passwords;
 mod plans;
 mod policy;
@@ -44,6 +46,7 @@ mod servers;
 mod stage;
 mod states;
 mod storms;
+mod street;
 mod table;
 mod trouble;
 mod unsteady;

@@ -51,6 +51,8 @@ struct Plan {
     broken: Option<StoreError>,
     /// Every script that writes ends with this.
     unwritable: Option<StoreError>,
+    /// Every reader panics, in the middle of its request.
+    panics: bool,
     /// The step, counted from 0, and what happens there.
     at: Option<(usize, Fault)>,
     seen: usize,
@@ -74,6 +76,11 @@ impl Faults {
     /// From now on every script that writes ends with this, or with nothing unusual again.
     pub fn fail_writes(&self, error: impl Into<Option<StoreError>>) {
         self.plan().unwritable = error.into();
+    }
+
+    /// Whether every reader panics from now on, in the middle of its request.
+    pub fn panic(&self, panics: bool) {
+        self.plan().panics = panics;
     }
 
     /// From now on steps are counted, and this happens at one of them.
@@ -131,7 +138,11 @@ impl Unsteady {
 
 impl Engine for Unsteady {
     fn read(&self, script: Box<dyn Script>) {
-        let broken = self.faults.plan().broken.clone();
+        let (panics, broken) = {
+            let plan = self.faults.plan();
+            (plan.panics, plan.broken.clone())
+        };
+        assert!(!panics, "a test wants it to panic");
         match broken {
             Some(error) => script.finish(Err(error)),
             None => self.engine.read(script),

@@ -5,10 +5,12 @@ use std::sync::{Arc, PoisonError};
 use futures_util::StreamExt;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use super::policy::{DownloadImage, UploadImage};
 use crate::api::call::Call;
 use crate::api::endpoint::{Errand, Error, Locate, Reply, Route, get, prove, put};
-use crate::api::fault::Fault;
+use crate::api::fault::{Fault, RETRY_AFTER_SECONDS};
 use crate::api::message::{Body, BodyError};
 use crate::blobs::{BlobError, BlobKey, Reading, WriteError};
 use crate::cloud::Cloud;
@@ -37,14 +39,21 @@ impl Errand for Upload {
 
     async fn run(call: Arc<Call>, (): ()) -> Result<Reply, Error> {
         require_bytes(&call.headers)?;
+        let place = place(&call)?;
         // a task of its own: where the client goes away and takes this future along, somebody must still tidy up
-        tokio::spawn(upload(call)).await.map_err(|_| Fault::defect())??;
+        tokio::spawn(upload(call, place)).await.map_err(|_| Fault::defect())??;
         Ok(Reply { content_type: None, ..Reply::empty() })
     }
 }
 
+/// Room for one more upload or download, until this is dropped.
+fn place(call: &Call) -> Result<OwnedSemaphorePermit, Fault> {
+    let place = call.cloud.transfers.clone().try_acquire_owned();
+    place.map_err(|_| Fault::unavailable(RETRY_AFTER_SECONDS))
+}
+
 /// One upload from its beginning to its end.
-async fn upload(call: Arc<Call>) -> Result<(), Error> {
+async fn upload(call: Arc<Call>, _place: OwnedSemaphorePermit) -> Result<(), Error> {
     let key = ImageId::from_random(call.moment().id()).to_string();
     let _under_way = call.cloud.receiving.begin(&key);
     let (script_call, script_key) = (call.clone(), key.clone());
@@ -159,13 +168,14 @@ impl Errand for Download {
         let (blob, size, checksum) = call.cloud.store.read(script).await?;
         let key = blob.and_then(|blob| blob.parse::<BlobKey>().ok());
         let Some(key) = key else { return Ok(no_data()) };
+        let place = place(&call)?;
         let range = range(&call.headers, u64::try_from(size).unwrap_or(0))?;
         let reading = match &range {
             Some(range) => call.cloud.blobs.read_range(&key, range.clone()).await,
             None => call.cloud.blobs.read(&key).await,
         };
         match reading {
-            Ok(reading) => Ok(reply(reading, range.map(|range| range.start), checksum.as_deref())),
+            Ok(reading) => Ok(reply(reading, place, range.map(|range| range.start), checksum.as_deref())),
             // deleted between the two looks
             Err(BlobError::NotFound) => Ok(no_data()),
             Err(error) => Err(blob_fault(&call, &error).into()),
@@ -178,9 +188,13 @@ fn no_data() -> Reply {
 }
 
 /// The data, or, where it begins somewhere, a part of it.
-fn reply(reading: Reading, start: Option<u64>, checksum: Option<&str>) -> Reply {
+fn reply(reading: Reading, place: OwnedSemaphorePermit, start: Option<u64>, checksum: Option<&str>) -> Reply {
     let Reading { length, blob_bytes, stream } = reading;
-    let chunks = stream.map(|chunk| chunk.map_err(|error| BodyError::Broken(error.to_string())));
+    let chunks = stream.map(move |chunk| {
+        // taken for as long as there are chunks to come
+        let _place = &place;
+        chunk.map_err(|error| BodyError::Broken(error.to_string()))
+    });
     let mut reply =
         Reply { content_type: Some(BYTES), body: Body::Stream(Box::pin(chunks), Some(length)), ..Reply::empty() };
     if let Some(start) = start {
