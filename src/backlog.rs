@@ -66,7 +66,9 @@ impl Backlog {
         let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
         if left == 0 {
             *window = None;
-            self.limit.store(self.burst_max, Ordering::Relaxed);
+            // not at once as long as it may be: under a load that is too much, too, it runs empty now and then
+            let longer = self.limit.load(Ordering::Relaxed).saturating_mul(2);
+            self.limit.store(longer.min(self.burst_max), Ordering::Relaxed);
             return;
         }
         let open = window.get_or_insert(Window { since: now, taken: 0 });
@@ -134,12 +136,15 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_that_has_run_empty_is_long_again() {
+    fn a_queue_that_runs_empty_becomes_twice_as_long_each_time() {
         let backlog = Backlog::new(16, 2);
         filled(&backlog);
-        let now = stand(&backlog, Instant::now(), 4, 4);
-        let waiting = backlog.waiting.load(Ordering::Relaxed);
-        backlog.taken(waiting, now);
-        assert_eq!(filled(&backlog), 16);
+        let now = stand(&backlog, Instant::now(), 4, 8);
+        let lengths = [(); 5].map(|()| {
+            let waiting = backlog.waiting.load(Ordering::Relaxed);
+            backlog.taken(waiting, now);
+            filled(&backlog)
+        });
+        assert_eq!(lengths, [4, 8, 16, 16, 16]);
     }
 }

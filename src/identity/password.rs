@@ -24,8 +24,8 @@ use crate::backlog::Backlog;
 /// How many bytes of a password count.
 pub const PASSWORD_BYTES_MAX: usize = 72;
 
-/// How many passwords may wait per thread in a burst: about four seconds of work at 12 rounds.
-const QUEUED_PER_THREAD: usize = 16;
+/// How many passwords may wait per thread in a burst: about two seconds of work at 12 rounds.
+const QUEUED_PER_THREAD: usize = 8;
 /// How many wait at least, per thread, where the threads do not catch up: enough that none is ever idle.
 const QUEUED_PER_THREAD_STANDING: usize = 2;
 

@@ -15,13 +15,16 @@ use std::time::{Duration, Instant};
 use tokio::io::AsyncReadExt;
 
 /// How long a request may wait for a processor before others are refused for its sake.
-const WAIT: Duration = Duration::from_millis(100);
+const WAIT: Duration = Duration::from_millis(150);
+/// How long one pulse may be late while those before and after it are not.
+const PAUSE: Duration = Duration::from_millis(500);
 /// How often that is measured.
 const PULSE: Duration = Duration::from_millis(50);
 /// All requests; parts are counted in this.
 const ALL: u32 = 1 << 16;
-/// The smallest part, so that somebody always finds out that it would go faster.
-const PART_MIN: u32 = ALL / 64;
+/// The smallest part. A refusal costs something, too: where even those are too many, an even smaller part would leave no time for anything
+/// else, and only the number of connections bounds how long one waits.
+const PART_MIN: u32 = ALL / 32;
 
 /// Says which requests are let in.
 #[derive(Debug)]
@@ -95,26 +98,31 @@ impl Pulse {
 /// the threads that serve have no time for anything.
 fn beat(pulse: &Pulse, mut sender: UnixStream, watched: &Weak<Pressure>) {
     let mut valve = Valve::default();
-    let mut sent = 0;
+    let mut sent = None;
     loop {
         thread::sleep(PULSE);
         let Some(pressure) = watched.upgrade() else { return };
         let now = pulse.nanoseconds();
         let is_under_way = pulse.is_under_way.load(Ordering::Acquire);
-        let waited = if is_under_way { now - sent } else { pulse.took.load(Ordering::Relaxed) };
         let before = valve.part;
-        pressure.let_in.store(valve.turn(Duration::from_nanos(waited), Duration::from_nanos(now)), Ordering::Relaxed);
-        if before == ALL && valve.part < ALL {
-            tracing::warn!(
-                waited_ms = waited / 1_000_000,
-                "more requests than can be answered: a part of them is refused"
-            );
+        if let Some(sent) = sent {
+            let waited = if is_under_way { now - sent } else { pulse.took.load(Ordering::Relaxed) };
+            valve.turn(Look {
+                sent: Duration::from_nanos(sent),
+                waited: Duration::from_nanos(waited),
+                has_arrived: !is_under_way,
+            });
+            pressure.let_in.store(valve.part, Ordering::Relaxed);
+            if before == ALL && valve.part < ALL {
+                let waited_ms = waited / 1_000_000;
+                tracing::warn!(waited_ms, "more requests than can be answered: a part of them is refused");
+            }
         }
         if !is_under_way {
-            sent = now;
+            sent = Some(now);
             pulse.is_under_way.store(true, Ordering::Release);
             // where even this fails, which it cannot, nothing is refused
-            if sender.write_all(&sent.to_be_bytes()).is_err() {
+            if sender.write_all(&now.to_be_bytes()).is_err() {
                 pressure.let_in.store(ALL, Ordering::Relaxed);
                 return;
             }
@@ -122,40 +130,55 @@ fn beat(pulse: &Pulse, mut sender: UnixStream, watched: &Weak<Pressure>) {
     }
 }
 
-/// Decides how large a part is let in, from how long requests wait.
+/// What is known of a pulse. Times are since any origin.
+#[derive(Debug, Clone, Copy)]
+struct Look {
+    sent: Duration,
+    /// Until it arrived, or so far.
+    waited: Duration,
+    has_arrived: bool,
+}
+
+/// Decides how large a part is let in, from how long pulses wait.
 #[derive(Debug)]
 struct Valve {
     part: u32,
-    /// When the wait was first found to be too long, of a row of such findings.
-    too_long_since: Option<Duration>,
-    /// Not before this is it closed further: what waits now was let in before it was closed last.
-    settles: Duration,
+    /// When the first pulse was sent of those that were late one after the other.
+    late_since: Option<Duration>,
+    /// How long the last pulse waited that has arrived.
+    last: Duration,
 }
 
 impl Default for Valve {
     fn default() -> Self {
-        Valve { part: ALL, too_long_since: None, settles: Duration::ZERO }
+        Valve { part: ALL, late_since: None, last: Duration::ZERO }
     }
 }
 
 impl Valve {
-    /// The part, after a look at the wait. Times are since any origin.
-    fn turn(&mut self, waited: Duration, now: Duration) -> u32 {
-        if waited <= WAIT {
-            self.too_long_since = None;
-            if waited < WAIT / 2 {
+    fn turn(&mut self, look: Look) {
+        if look.waited > WAIT {
+            self.close(look);
+        } else if look.has_arrived {
+            self.late_since = None;
+            if look.waited < WAIT / 2 {
                 self.part = (self.part + self.part / 20).min(ALL);
             }
-            return self.part;
         }
-        // once is a moment's pause of the machine
-        let since = *self.too_long_since.get_or_insert(now);
-        if now >= since + PULSE && now >= self.settles {
-            let kept = (WAIT.as_secs_f64() / waited.as_secs_f64()).clamp(0.3, 0.9);
-            self.part = ((f64::from(self.part) * kept) as u32).max(PART_MIN);
-            self.settles = now + waited;
+        if look.has_arrived {
+            self.last = look.waited;
         }
-        self.part
+    }
+
+    fn close(&mut self, look: Look) {
+        // one that is late alone met a pause of the machine, or one long answer
+        let is_alone = *self.late_since.get_or_insert(look.sent) == look.sent;
+        let is_too_late = !is_alone || look.waited > PAUSE;
+        // what waits less and less is enough refused already
+        let is_growing = look.waited >= self.last - self.last / 10;
+        if is_too_late && is_growing {
+            self.part = (self.part - self.part / 5).max(PART_MIN);
+        }
     }
 }
 
@@ -165,74 +188,113 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// Turns the valve every 50 ms of so many seconds, in a world that makes the wait out of the part; gives the last waits.
-    fn live(valve: &mut Valve, from: Duration, seconds: u32, mut world: impl FnMut(f64) -> Duration) -> Vec<Duration> {
-        let beats = seconds * 20;
-        (0..beats)
-            .map(|beat| {
-                let waited = world(f64::from(valve.part) / f64::from(ALL));
-                valve.turn(waited, from + PULSE * beat);
-                waited
-            })
-            .collect()
+    /// A queue before processors: whether a request is answered or refused is decided when its turn comes, and a refusal costs a thirtieth.
+    struct World {
+        valve: Valve,
+        now: Duration,
+        /// Requests that came, and those whose turn has come.
+        come: f64,
+        gone: f64,
+        /// When the pulse on its way was sent, and after how many requests it arrives.
+        pulse: (Duration, f64),
+        /// At each beat, in seconds.
+        waits: Vec<f64>,
+        answered: f64,
     }
 
-    /// A queue before processors that are asked so many times what they can do.
-    fn queue(times: f64) -> impl FnMut(f64) -> Duration {
-        let mut waiting = 0.0_f64;
-        move |part| {
-            waiting = (waiting + (part * times - 1.0) * PULSE.as_secs_f64()).max(0.0);
-            Duration::from_secs_f64(waiting)
+    const COST: f64 = 0.01;
+
+    impl World {
+        fn new() -> World {
+            let (valve, now) = (Valve::default(), Duration::ZERO);
+            World { valve, now, come: 0.0, gone: 0.0, pulse: (now, 0.0), waits: Vec::new(), answered: 0.0 }
         }
+
+        /// So many seconds at so many times what the processors can do.
+        fn live(&mut self, seconds: u32, times: f64) {
+            let beat = PULSE.as_secs_f64();
+            for _ in 0..seconds * 20 {
+                let part = f64::from(self.valve.part) / f64::from(ALL);
+                let cost = part * COST + (1.0 - part) * COST / 30.0;
+                self.come += times * beat / COST;
+                let turns = (self.come - self.gone).min(beat / cost);
+                self.gone += turns;
+                self.answered += turns * part;
+                self.now += PULSE;
+                let (sent, after) = self.pulse;
+                let has_arrived = self.gone >= after;
+                let so_far = self.now - sent;
+                let waited = if has_arrived { so_far - PULSE } else { so_far };
+                self.valve.turn(Look { sent, waited, has_arrived });
+                if has_arrived {
+                    self.pulse = (self.now, self.come);
+                }
+                self.waits.push((self.come - self.gone) * cost);
+            }
+        }
+    }
+
+    fn arrived(sent: Duration, waited: Duration) -> Look {
+        Look { sent, waited, has_arrived: true }
     }
 
     #[test]
     fn while_nobody_waits_all_are_let_in() {
+        let mut world = World::new();
+        world.live(10, 0.9);
+        assert_eq!(world.valve.part, ALL);
+    }
+
+    #[test]
+    fn a_short_pause_of_the_machine_refuses_nobody() {
         let mut valve = Valve::default();
-        live(&mut valve, Duration::ZERO, 10, queue(0.9));
+        for beat in 1..10 {
+            valve.turn(Look { sent: SECOND, waited: PULSE * beat, has_arrived: false });
+        }
+        valve.turn(arrived(SECOND, PAUSE));
+        valve.turn(arrived(2 * SECOND, Duration::ZERO));
         assert_eq!(valve.part, ALL);
     }
 
     #[test]
-    fn one_pause_of_the_machine_refuses_nobody() {
+    fn what_is_still_on_its_way_is_no_sign_of_calm() {
         let mut valve = Valve::default();
-        valve.turn(10 * SECOND, SECOND);
-        valve.turn(Duration::ZERO, SECOND + PULSE);
-        assert_eq!(valve.part, ALL);
+        valve.turn(arrived(SECOND, 2 * WAIT));
+        valve.turn(Look { sent: 2 * SECOND, waited: PULSE, has_arrived: false });
+        valve.turn(Look { sent: 2 * SECOND, waited: 2 * WAIT, has_arrived: false });
+        assert!(valve.part < ALL);
     }
 
     #[test]
     fn at_twice_and_at_ten_times_the_capacity_who_is_let_in_does_not_wait_long() {
         for times in [1.2, 2.0, 10.0] {
-            let mut valve = Valve::default();
-            let waits = live(&mut valve, Duration::ZERO, 60, queue(times));
-            let mut late = waits[waits.len() / 2..].to_vec();
-            late.sort();
-            assert!(late[late.len() / 2] < 2 * WAIT, "{times}: {:?}", late[late.len() / 2]);
-            assert!(late[late.len() - 1] < SECOND, "{times}: {:?}", late[late.len() - 1]);
+            let mut world = World::new();
+            world.live(60, times);
+            let mut late = world.waits.split_off(world.waits.len() / 2);
+            late.sort_by(f64::total_cmp);
+            let (middle, longest) = (late[late.len() / 2], late[late.len() - 1]);
+            assert!(middle < 2.0 * WAIT.as_secs_f64(), "{times}: {middle}");
+            assert!(longest < 1.0, "{times}: {longest}");
         }
     }
 
     #[test]
-    fn at_ten_times_the_capacity_most_of_it_is_used() {
-        let mut valve = Valve::default();
-        let mut world = queue(10.0);
-        let (mut idle, mut beats) = (0, 0);
-        live(&mut valve, Duration::ZERO, 60, |part| {
-            let waited = world(part);
-            beats += 1;
-            idle += u32::from(waited.is_zero());
-            waited
-        });
-        assert!(idle * 4 < beats, "{idle} of {beats}");
+    fn at_twice_and_at_ten_times_the_capacity_most_of_it_is_used() {
+        // at ten times a third of the time goes into refusals
+        for (times, used) in [(1.2, 0.9), (2.0, 0.85), (10.0, 0.55)] {
+            let mut world = World::new();
+            world.live(60, times);
+            let done = world.answered * COST / 60.0;
+            assert!(done > used, "{times}: {done}");
+        }
     }
 
     #[test]
     fn when_the_crowd_has_gone_all_are_let_in_again() {
-        let mut valve = Valve::default();
-        live(&mut valve, Duration::ZERO, 20, queue(10.0));
-        live(&mut valve, 20 * SECOND, 6, queue(0.1));
-        assert_eq!(valve.part, ALL);
+        let mut world = World::new();
+        world.live(20, 10.0);
+        world.live(8, 0.1);
+        assert_eq!(world.valve.part, ALL);
     }
 
     #[test]
@@ -251,7 +313,8 @@ mod tests {
         // the runtime of this test has one thread, so nobody is served while this blocks it
         while pressure.let_in.load(Ordering::Relaxed) == ALL {
             assert!(Instant::now() < deadline, "nobody is refused");
-            thread::sleep(PULSE);
+            thread::sleep(2 * PAUSE);
+            tokio::task::yield_now().await;
         }
         while pressure.let_in.load(Ordering::Relaxed) < ALL {
             assert!(Instant::now() < deadline, "they are still refused");
