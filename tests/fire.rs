@@ -11,12 +11,18 @@ mod cluster;
 mod cut;
 #[path = "../benches/fire/http.rs"]
 mod http;
+#[path = "../benches/fire/idle.rs"]
+mod idle;
 #[path = "../benches/fire/kill.rs"]
 mod kill;
 #[path = "../benches/fire/lost.rs"]
 mod lost;
 #[path = "../benches/fire/network.rs"]
 mod network;
+#[path = "../benches/fire/open.rs"]
+mod open;
+#[path = "../benches/fire/overload.rs"]
+mod overload;
 #[path = "../benches/fire/process.rs"]
 mod process;
 #[path = "../benches/shared/seed.rs"]
@@ -32,6 +38,7 @@ mod writers;
 
 use kill::{Fire, Victim};
 use network::Cut;
+use overload::{Errand, Load, Overload};
 
 #[track_caller]
 fn nothing_is_lost(victim: Victim) {
@@ -188,4 +195,43 @@ fn a_network_that_loses_everything_keeps_nobody_for_long() {
 #[test]
 fn a_standby_takes_over_from_a_primary_that_cannot_be_reached() {
     it_is_survived_where_it_can_be_done(cut::from_the_primary);
+}
+
+/// Everybody is answered, refusals say when to come back, and all is well afterwards; how fast is not asked.
+#[track_caller]
+fn it_withstands(errand: Errand, times: f64) -> Overload {
+    let directory = tempfile::tempdir().expect("a directory");
+    let load = Load { errand, times: vec![times], seconds: 2.0, rounds: 8, servers: 50, apart: false };
+    let overload = overload::overload(directory.path(), &load);
+    for came in &overload.came {
+        assert!(came.wrong().is_empty(), "{:?}\n{overload}", came.wrong());
+        assert!(!came.tally.done.is_empty() && !came.bystander.done.is_empty(), "{overload}");
+        assert!(came.memory[1] < 512.0, "{overload}");
+    }
+    overload
+}
+
+#[test]
+fn of_too_many_logins_some_are_done_and_the_rest_told_to_come_back() {
+    let overload = it_withstands(Errand::Logins, 4.0);
+    // four times what can be done for two seconds does not fit into the queue
+    assert!(overload.came.iter().all(|came| !came.tally.refused.is_empty()), "{overload}");
+}
+
+#[test]
+fn too_many_lists_are_survived() {
+    it_withstands(Errand::Lists, 4.0);
+}
+
+#[test]
+fn too_many_writes_are_survived() {
+    it_withstands(Errand::Writes, 2.0);
+}
+
+#[test]
+fn idle_and_slow_connections_are_cheap_and_are_cut() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let idle = idle::idle(directory.path(), 1000, &idle::Times { header: 2, body: 2, idle: 3 });
+    assert!(idle.wrong.is_empty(), "{:?}\n{idle}", idle.wrong);
+    assert!(idle.bytes_each[0] < 64.0 * 1024.0, "{idle}");
 }

@@ -115,13 +115,18 @@ fn read_answer(stream: &mut BufReader<TcpStream>) -> std::io::Result<(u16, bool,
     Ok((status, retry, body, closes))
 }
 
-/// Logs in with the password in a `clouds.yaml`; gives the token.
-pub fn log_in(address: SocketAddr, clouds: &str, who: &str) -> Option<String> {
+/// What logs in, with the password in a `clouds.yaml`.
+pub fn login(clouds: &str, who: &str) -> Option<String> {
     let password =
         clouds.split(&format!("username: {who}\n")).nth(1)?.split("password: ").nth(1)?.lines().next()?.trim();
-    let body = format!(
+    Some(format!(
         r#"{{"auth": {{"identity": {{"methods": ["password"], "password": {{"user": {{"name": "{who}", "domain": {{"id": "default"}}, "password": "{password}"}}}}}}, "scope": {{"project": {{"name": "{who}", "domain": {{"id": "default"}}}}}}}}}}"#
-    );
+    ))
+}
+
+/// Logs in with the password in a `clouds.yaml`; gives the token.
+pub fn log_in(address: SocketAddr, clouds: &str, who: &str) -> Option<String> {
+    let body = login(clouds, who)?;
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(HANG)).ok()?;
     write!(

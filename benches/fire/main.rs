@@ -4,6 +4,8 @@
 //!     cargo bench --bench fire -- kill --rounds 200 --engine sqlite|postgres|primary
 //!     cargo bench --bench fire -- trouble
 //!     cargo bench --bench fire -- first-starts --rounds 20
+//!     cargo bench --bench fire -- overload --of logins|lists|writes [--seconds 20] [--apart]
+//!     cargo bench --bench fire -- idle --connections 10000
 //!     cargo bench --bench fire -- start --servers 1000000 --rounds 20 [--keep DIR]
 //!
 //! It ends with an error where anything was lost, halved, answered wrongly, or not answered at all. `tests/fire.rs` does short ones of
@@ -15,9 +17,12 @@ mod cloud;
 mod cluster;
 mod cut;
 mod http;
+mod idle;
 mod kill;
 mod lost;
 mod network;
+mod open;
+mod overload;
 mod process;
 #[path = "../shared/seed.rs"]
 mod seed;
@@ -28,6 +33,7 @@ mod writers;
 
 use kill::{Fire, Toll, Victim};
 use network::Cut;
+use overload::{Errand, Load};
 use trouble::Came;
 
 /// The number after a flag.
@@ -67,6 +73,26 @@ fn main() {
             let toll = kill::kill(directory.path(), victim, fire);
             print_toll(victim, &toll);
             toll.wrong + toll.hangs
+        }
+        Some("overload") => {
+            let errand = word(&arguments, "--of").and_then(|name| Errand::named(&name)).unwrap_or(Errand::Logins);
+            let load = Load {
+                errand,
+                times: vec![0.8, 2.0, 10.0],
+                seconds: number(&arguments, "--seconds", 20) as f64,
+                rounds: number(&arguments, "--rounds", 10) as u32,
+                servers: number(&arguments, "--servers", 200),
+                apart: arguments.iter().any(|argument| argument == "--apart"),
+            };
+            let overload = overload::overload(directory.path(), &load);
+            println!("{overload}");
+            print_wrong(&overload.came.iter().flat_map(overload::Came::wrong).collect::<Vec<_>>())
+        }
+        Some("idle") => {
+            let connections = number(&arguments, "--connections", 10_000) as usize;
+            let idle = idle::idle(directory.path(), connections, &idle::Times { header: 10, body: 30, idle: 45 });
+            println!("{idle}");
+            print_wrong(&idle.wrong)
         }
         Some("trouble") => {
             let place = |name: &str| directory.path().join(name);
@@ -123,10 +149,14 @@ fn allowed(what: &str, right: &str, came: Option<Came>) -> Option<Came> {
     came
 }
 
+fn print_wrong(wrong: &[String]) -> u64 {
+    wrong.iter().take(5).for_each(|wrong| println!("  WRONG: {wrong}"));
+    wrong.len() as u64
+}
+
 fn print_trouble(came: &Came) -> u64 {
     println!("{}: longest answer {:.1} s", came.trouble, came.longest);
-    came.wrong.iter().take(5).for_each(|wrong| println!("  WRONG: {wrong}"));
-    came.wrong.len() as u64
+    print_wrong(&came.wrong)
 }
 
 fn print_toll(victim: Victim, toll: &Toll) {

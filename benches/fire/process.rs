@@ -14,6 +14,9 @@ pub struct Process {
     directory: PathBuf,
     database: Option<String>,
     child: Option<Child>,
+    /// Flags without their dashes, and values.
+    settings: Vec<(String, String)>,
+    processor: Option<usize>,
     /// Where it listens now.
     pub address: SocketAddr,
     /// Whether it listens there again when it is started again; else wherever there is room.
@@ -31,12 +34,40 @@ impl Process {
     pub fn new(directory: &Path, database: Option<String>) -> Process {
         fs::create_dir_all(directory).expect("a directory can be made");
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        Process { directory: directory.to_owned(), database, child: None, address, keeps_address: false }
+        let settings = [
+            ("log-level", "warn"),
+            ("password-hash-rounds", "4"),
+            ("quota-instances", "-1"),
+            ("quota-cores", "-1"),
+            ("quota-ram", "-1"),
+        ];
+        let settings = settings.map(|(flag, value)| (flag.to_owned(), value.to_owned())).to_vec();
+        let directory = directory.to_owned();
+        Process { directory, database, child: None, settings, processor: None, address, keeps_address: false }
+    }
+
+    /// Has another setting, by its flag, at the next start.
+    pub fn set(&mut self, flag: &str, value: impl ToString) {
+        self.settings.retain(|(name, _)| name != flag);
+        self.settings.push((flag.to_owned(), value.to_string()));
+    }
+
+    /// Runs on this processor only, from the next start on.
+    pub fn pin(&mut self, processor: usize) {
+        self.processor = Some(processor);
+    }
+
+    /// How much memory it has, in KiB: now, and at most so far.
+    pub fn memory(&self) -> Option<(u64, u64)> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.as_ref()?.id())).ok()?;
+        let of = |name: &str| status.split(name).nth(1)?.split_whitespace().next()?.parse().ok();
+        Some((of("VmRSS:")?, of("VmHWM:")?))
     }
 
     /// Another of the same cloud: it has the keys of the first.
     pub fn beside(&self, directory: &Path) -> Process {
-        let other = Process::new(directory, self.database.clone());
+        let mut other = Process::new(directory, self.database.clone());
+        other.settings.clone_from(&self.settings);
         self.share_keys(&other);
         other
     }
@@ -69,19 +100,19 @@ impl Process {
         let errors = File::options().create(true).append(true).open(&log).expect("a log");
         // another build of it may be put to the same tests
         let binary = std::env::var("FIRE_BINARY").unwrap_or(env!("CARGO_BIN_EXE_kilonova").into());
-        let mut command = Command::new(binary);
+        let mut command = match self.processor {
+            None => Command::new(binary),
+            Some(processor) => {
+                let mut command = Command::new("taskset");
+                command.args(["-c", &processor.to_string()]).arg(binary);
+                command
+            }
+        };
         let listen = if self.keeps_address { self.address.to_string() } else { "127.0.0.1:0".to_owned() };
-        command.args(["serve", "--listen", &listen, "--log-level", "warn", "--data-dir"]).arg(self.data());
-        command.args([
-            "--password-hash-rounds",
-            "4",
-            "--quota-instances",
-            "-1",
-            "--quota-cores",
-            "-1",
-            "--quota-ram",
-            "-1",
-        ]);
+        command.args(["serve", "--listen", &listen, "--data-dir"]).arg(self.data());
+        for (flag, value) in &self.settings {
+            command.arg(format!("--{flag}={value}"));
+        }
         if let Some(url) = &self.database {
             command.env("KILONOVA_DATABASE", url);
         }
@@ -118,9 +149,13 @@ impl Process {
         line.split_whitespace().next().and_then(|kib| kib.parse::<f64>().ok()).unwrap_or_default() / 1024.0
     }
 
+    /// What the first start wrote for clients.
+    pub fn clouds(&self) -> String {
+        fs::read_to_string(self.data().join("clouds.yaml")).expect("the first start writes clouds.yaml")
+    }
+
     /// A token of `demo` or `admin`.
     pub fn token(&self, who: &str) -> String {
-        let clouds = fs::read_to_string(self.data().join("clouds.yaml")).expect("the first start writes clouds.yaml");
-        http::log_in(self.address, &clouds, who).expect("whoever is in clouds.yaml can log in")
+        http::log_in(self.address, &self.clouds(), who).expect("whoever is in clouds.yaml can log in")
     }
 }
