@@ -348,7 +348,8 @@ mod tests {
         let lines = String::from_utf8(output.expect("it can be run again").stderr).expect("text");
         let line = lines.lines().find(|line| line.contains("panic: as the test wants it")).expect("a line");
         let value: serde_json::Value = serde_json::from_str(line).expect("JSON");
-        assert_eq!((&value["request_id"], &value["level"]), (&"req-7".into(), &"ERROR".into()));
+        let id = RequestId::from_random([7; 16]);
+        assert_eq!((&value["request_id"], &value["level"]), (&id.as_str().into(), &"ERROR".into()));
         assert!(value["place"].as_str().is_some_and(|place| place.contains("logs.rs:")), "{line}");
     }
 
@@ -357,7 +358,7 @@ mod tests {
     async fn panics_in_a_request() {
         let _logs = install(LogFormat::Json, LogLevel::Info);
         let request = async {
-            name_request("req-7");
+            name_request(RequestId::from_random([7; 16]));
             panic!("as the test wants it");
         };
         let panicked = About::listen(std::panic::AssertUnwindSafe(request).catch_unwind()).await.0;

@@ -4,7 +4,7 @@
 //!     cargo bench --bench fire -- kill --rounds 200 --engine sqlite|postgres|primary
 //!     cargo bench --bench fire -- trouble
 //!     cargo bench --bench fire -- first-starts --rounds 20
-//!     cargo bench --bench fire -- overload --of logins|lists|writes [--seconds 20] [--apart]
+//!     cargo bench --bench fire -- overload --of logins|lists|writes [--times 0.8,2,10] [--seconds 20] [--apart]
 //!     cargo bench --bench fire -- idle --connections 10000
 //!     cargo bench --bench fire -- start --servers 1000000 --rounds 20 [--keep DIR]
 //!
@@ -46,6 +46,12 @@ fn word(arguments: &[String], flag: &str) -> Option<String> {
     arguments.get(at + 1).cloned()
 }
 
+/// How many times the capacity, one after the other: `--times 0.8,2,10`.
+fn times(arguments: &[String]) -> Vec<f64> {
+    let given = word(arguments, "--times").unwrap_or("0.8,2,10".into());
+    given.split(',').map(|times| times.parse().expect("numbers with commas between")).collect()
+}
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let engine = word(&arguments, "--engine").unwrap_or("sqlite".into());
@@ -78,7 +84,7 @@ fn main() {
             let errand = word(&arguments, "--of").and_then(|name| Errand::named(&name)).unwrap_or(Errand::Logins);
             let load = Load {
                 errand,
-                times: vec![0.8, 2.0, 10.0],
+                times: times(&arguments),
                 seconds: number(&arguments, "--seconds", 20) as f64,
                 rounds: number(&arguments, "--rounds", 10) as u32,
                 servers: number(&arguments, "--servers", 200),
@@ -132,7 +138,7 @@ fn main() {
         }
         // cargo bench without a word, and cargo test --benches
         _ => {
-            println!("usage: cargo bench --bench fire -- lost-updates|kill|trouble|start …");
+            println!("usage: cargo bench --bench fire -- lost-updates|kill|trouble|overload|idle|start …");
             0
         }
     };

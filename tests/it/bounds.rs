@@ -9,6 +9,7 @@ use kilonova::api;
 use kilonova::api::fault::Fault;
 use kilonova::api::message::{BodyError, Request};
 use kilonova::json::Json;
+use kilonova::model::ids::RequestId;
 use tokio::net::TcpListener;
 
 use crate::house::{Client, House, Reply};
@@ -100,7 +101,7 @@ fn who_is_refused_before_a_door_hears_the_words_of_that_door() {
         ("/nowhere", Some("serviceUnavailable")),
         ("/image/v2/images", None),
     ] {
-        let response = Fault::unavailable(1).response_at(path, "req-1");
+        let response = Fault::unavailable(1).response_at(path, RequestId::from_random([7; 16]));
         assert_eq!(response.headers.get("retry-after"), Some(&HeaderValue::from_static("1")), "{path}");
         let has_id = response.headers.contains_key("x-openstack-request-id");
         assert_eq!(has_id, path != "/nowhere", "{path}");
