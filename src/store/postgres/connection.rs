@@ -139,6 +139,8 @@ impl Connection {
         if troubles.is_empty() {
             troubles.push("the database URL names no host".into());
         }
+        // a name may still be looked up, by a system that does not give up as early as we do
+        runtime.shutdown_background();
         Err(StoreError::Unavailable(troubles.join("; ")))
     }
 
