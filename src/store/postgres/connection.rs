@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_postgres::error::SqlState;
-use tokio_postgres::types::ToSql;
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{AsyncMessage, Client, Row, Statement};
 
 use super::flight::{self, Later};
@@ -195,7 +195,7 @@ impl Connection {
     /// Runs a statement and gives its rows.
     pub fn query(&mut self, sql: &str, parameters: &[Value<'_>]) -> Result<Vec<Row>, Lost> {
         let statement = self.prepared(sql)?;
-        let parameters = sendable(parameters)?;
+        let parameters = sendable(&statement, parameters)?;
         let parameters: Vec<_> = parameters.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
         self.after_earlier(async |client| client.query(&statement, &parameters).await)
     }
@@ -203,7 +203,7 @@ impl Connection {
     /// Runs a statement and says how many rows it changed.
     pub fn execute(&mut self, sql: &str, parameters: &[Value<'_>]) -> Result<u64, Lost> {
         let statement = self.prepared(sql)?;
-        let parameters = sendable(parameters)?;
+        let parameters = sendable(&statement, parameters)?;
         let parameters: Vec<_> = parameters.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
         self.after_earlier(async |client| client.execute(&statement, &parameters).await)
     }
@@ -211,7 +211,7 @@ impl Connection {
     /// Has a statement run before the next.
     pub fn change(&mut self, sql: &str, parameters: &[Value<'_>]) -> Result<(), Lost> {
         let statement = self.prepared(sql)?;
-        let parameters = sendable(parameters)?.iter().map(|value| (*value).into()).collect();
+        let parameters = sendable(&statement, parameters)?.iter().map(|value| (*value).into()).collect();
         self.later.push(Later::Prepared(statement, parameters));
         if self.later.len() >= LATER_MAX { self.send_later() } else { Ok(()) }
     }
@@ -309,11 +309,17 @@ impl Connection {
     }
 }
 
-/// The parameters, if PostgreSQL can keep them: its text has no NUL. One that holds it is refused here, before the server refuses the
-/// transaction for it.
-fn sendable<'a, 'b>(parameters: &'a [Value<'b>]) -> Result<&'a [Value<'b>], Lost> {
-    if parameters.iter().any(|value| matches!(value, Value::Text(text) if text.contains('\0'))) {
-        return Err(Lost::Refused(StoreError::Unstorable));
+/// The parameters, if they can be sent: PostgreSQL's text has no NUL, and a number must fit where it belongs. Refused here, before the server
+/// refuses the transaction for it; and before others are sent whose commit would not know that this one was not.
+fn sendable<'a, 'b>(statement: &Statement, parameters: &'a [Value<'b>]) -> Result<&'a [Value<'b>], Lost> {
+    for (value, kind) in parameters.iter().zip(statement.params()) {
+        match value {
+            Value::Text(text) if text.contains('\0') => return Err(Lost::Refused(StoreError::Unstorable)),
+            Value::Int(number) if *kind == Type::INT4 && i32::try_from(*number).is_err() => {
+                return Err(Lost::Refused(StoreError::Defect(format!("{number} is too large for a parameter"))));
+            }
+            Value::Null | Value::Int(_) | Value::Text(_) => {}
+        }
     }
     Ok(parameters)
 }
