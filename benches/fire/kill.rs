@@ -81,7 +81,9 @@ pub fn kill(directory: &Path, victim: Victim, fire: Fire) -> Toll {
         std::thread::scope(|scope| {
             let builder = scope.spawn(|| build(Client::new(address, &token), &name, &building));
             // another moment of the work every time
-            await_kept(&counts, before + changes + round % 17);
+            if !await_kept(&counts, before + changes + round % 17) {
+                eprintln!("{}", process.log_end());
+            }
             match (&mut cluster, victim) {
                 (Some(cluster), Victim::Primary) => cluster.fail_over(),
                 _ => process.kill(),
@@ -125,15 +127,16 @@ pub fn kill(directory: &Path, victim: Victim, fire: Fire) -> Toll {
     toll
 }
 
-fn await_kept(counts: &Counts, wanted: u64) {
+fn await_kept(counts: &Counts, wanted: u64) -> bool {
     let begun = std::time::Instant::now();
     while counts.of(&counts.kept) < wanted {
         if begun.elapsed() > Duration::from_secs(60) {
             counts.wrong("nothing was kept for a minute");
-            return;
+            return false;
         }
         std::thread::sleep(Duration::from_micros(200));
     }
+    true
 }
 
 /// Compares everything with what was promised.

@@ -133,6 +133,13 @@ impl Process {
         Ok(took)
     }
 
+    /// What it has logged last.
+    pub fn log_end(&self) -> String {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(30)..].join("\n")
+    }
+
     /// SIGKILL: no warning, no last words.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
