@@ -321,8 +321,6 @@ mod tests {
     use std::sync::Mutex;
     use std::sync::mpsc::channel;
 
-    use futures_util::FutureExt;
-
     use super::*;
 
     fn record() -> AccessRecord<'static> {
@@ -353,15 +351,16 @@ mod tests {
         assert!(value["place"].as_str().is_some_and(|place| place.contains("logs.rs:")), "{line}");
     }
 
-    #[tokio::test]
+    #[test]
     #[ignore = "it takes over the logs of its process: the test above runs it in one of its own"]
-    async fn panics_in_a_request() {
+    fn panics_in_a_request() {
         let _logs = install(LogFormat::Json, LogLevel::Info);
-        let request = async {
-            name_request(RequestId::from_random([7; 16]));
-            panic!("as the test wants it");
-        };
-        let panicked = About::listen(std::panic::AssertUnwindSafe(request).catch_unwind()).await.0;
+        let panicked = About::default().during(|| {
+            std::panic::catch_unwind(|| {
+                name_request(RequestId::from_random([7; 16]));
+                panic!("as the test wants it");
+            })
+        });
         assert!(panicked.is_err());
     }
 
