@@ -30,6 +30,23 @@ impl Measured {
         self.answers as f64 / self.seconds.max(1e-9)
     }
 
+    /// Counts an answer.
+    pub fn count(&mut self, status: u16, latency: Duration) {
+        self.latencies.push(u32::try_from(latency.as_micros()).unwrap_or(u32::MAX));
+        if matches!(status, 200 | 204) {
+            self.answers += 1;
+        } else {
+            self.refusals += 1;
+        }
+    }
+
+    /// Adds what another client saw. Latencies are to be sorted then.
+    pub fn add(&mut self, other: Measured) {
+        self.answers += other.answers;
+        self.refusals += other.refusals;
+        self.latencies.extend(other.latencies);
+    }
+
     /// The latency below which this part of the answers lies, in milliseconds.
     pub fn quantile_ms(&self, part: f64) -> f64 {
         let index = ((self.latencies.len() as f64 * part) as usize).min(self.latencies.len().saturating_sub(1));
@@ -37,45 +54,29 @@ impl Measured {
     }
 }
 
-/// Drives a server for so many seconds over so many connections. `per_second` bounds the whole load, for latencies below saturation.
-pub fn drive(
-    address: SocketAddr,
-    connections: usize,
-    seconds: f64,
-    requests: &Requests,
-    per_second: Option<f64>,
-) -> Measured {
+/// Drives a server for so many seconds over so many connections, each as fast as it is answered.
+pub fn drive(address: SocketAddr, connections: usize, seconds: f64, requests: &Requests) -> Measured {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let over = Arc::new(AtomicBool::new(false));
         let begun = Instant::now();
-        let pause = per_second.map(|rate| Duration::from_secs_f64(connections as f64 / rate));
         let clients: Vec<_> = (0..connections as u64)
-            .map(|client| tokio::spawn(one(address, client, requests.clone(), over.clone(), pause)))
+            .map(|client| tokio::spawn(one(address, client, requests.clone(), over.clone())))
             .collect();
         tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
         over.store(true, Ordering::Relaxed);
         let seconds = begun.elapsed().as_secs_f64();
         let mut all = Measured { seconds, ..Measured::default() };
         for client in clients {
-            let one = client.await.expect("a client does not panic");
-            all.answers += one.answers;
-            all.refusals += one.refusals;
-            all.latencies.extend(one.latencies);
+            all.add(client.await.expect("a client does not panic"));
         }
         all.latencies.sort_unstable();
         all
     })
 }
 
-async fn one(
-    address: SocketAddr,
-    client: u64,
-    requests: Requests,
-    over: Arc<AtomicBool>,
-    pause: Option<Duration>,
-) -> Measured {
+async fn one(address: SocketAddr, client: u64, requests: Requests, over: Arc<AtomicBool>) -> Measured {
     let mut measured = Measured::default();
     let mut stream = TcpStream::connect(address).await.expect("the server accepts connections");
     stream.set_nodelay(true).expect("TCP has no delay where it is told so");
@@ -88,16 +89,7 @@ async fn one(
         let sent = Instant::now();
         stream.write_all(&out).await.expect("the server reads");
         let status = answer(&mut stream, &mut buffer).await;
-        let latency = sent.elapsed();
-        measured.latencies.push(u32::try_from(latency.as_micros()).unwrap_or(u32::MAX));
-        if matches!(status, 200 | 204) {
-            measured.answers += 1
-        } else {
-            measured.refusals += 1
-        }
-        if let Some(pause) = pause {
-            tokio::time::sleep(pause.saturating_sub(latency)).await;
-        }
+        measured.count(status, sent.elapsed());
     }
     measured
 }
@@ -108,19 +100,24 @@ async fn answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> u16 {
     loop {
         let read = stream.read_buf(buffer).await.expect("the server answers");
         assert!(read > 0, "the server closed a connection");
-        let Some(end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
-        let head = std::str::from_utf8(&buffer[..end]).expect("a head is text");
-        let status = head.get(9..12).and_then(|text| text.parse().ok()).expect("a status line");
-        let length = head.lines().find_map(|line| {
-            let (name, value) = line.split_once(':')?;
-            name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
-        });
-        let missing = (end + 4 + length.unwrap_or(0)).saturating_sub(buffer.len());
-        if missing > 0 {
-            let from = buffer.len();
-            buffer.resize(from + missing, 0);
+        let Some((status, length)) = whole_answer(buffer) else { continue };
+        let from = buffer.len();
+        if length > from {
+            buffer.resize(length, 0);
             stream.read_exact(&mut buffer[from..]).await.expect("the server finishes its answer");
         }
         return status;
     }
+}
+
+/// The status of an answer whose head is there, and how many bytes it will have in all.
+pub fn whole_answer(buffer: &[u8]) -> Option<(u16, usize)> {
+    let end = buffer.windows(4).position(|window| window == b"\r\n\r\n")?;
+    let head = std::str::from_utf8(&buffer[..end]).expect("a head is text");
+    let status = head.get(9..12).and_then(|text| text.parse().ok()).expect("a status line");
+    let length = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
+    });
+    Some((status, end + 4 + length.unwrap_or(0)))
 }

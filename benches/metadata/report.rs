@@ -5,20 +5,27 @@ use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
+use super::docs;
+use super::latency;
 use super::load::{Measured, Requests, drive};
 use super::machine;
+use super::operations::{OPERATIONS, Operation};
 use super::target::Target;
 
 /// What the command line asks for.
 pub struct Options {
-    servers: u64,
-    images: u64,
-    seconds: f64,
-    repetitions: usize,
+    pub(super) servers: u64,
+    pub(super) images: u64,
+    pub(super) seconds: f64,
+    pub(super) repetitions: usize,
     connections: Vec<usize>,
     elsewhere: Option<[String; 4]>,
     on_postgres: bool,
     only: String,
+    /// Whether `docs/performance.md` gets the tables.
+    pub(super) into_docs: bool,
+    /// The sizes of `--growth`.
+    pub(super) sizes: Vec<u64>,
 }
 
 impl Options {
@@ -39,6 +46,7 @@ impl Options {
         });
         let engine = value("--engine").unwrap_or("sqlite".into());
         assert!(["sqlite", "postgres"].contains(&engine.as_str()), "--engine is sqlite or postgres");
+        let sizes = value("--sizes").unwrap_or_else(|| "1000,10000,100000,1000000".into());
         let connections = value("--connections").unwrap_or_else(|| "1,8,64,256".into());
         Options {
             servers: number("--servers", 1000.0) as u64,
@@ -49,140 +57,93 @@ impl Options {
             elsewhere,
             on_postgres: engine == "postgres",
             only: value("--only").unwrap_or_default(),
+            into_docs: arguments.iter().any(|argument| argument == "--write-docs"),
+            sizes: sizes.split(',').map(|text| text.parse().expect("a number of servers")).collect(),
         }
     }
 }
 
-/// One thing a client does over and over.
-struct Operation {
-    name: &'static str,
-    method: &'static str,
-    /// Whose metadata: `servers` or `images`.
-    of: &'static str,
-    /// Whether it is about one item.
-    is_item: bool,
-    body: fn(u64) -> String,
-}
-
-impl Operation {
-    fn writes(&self) -> bool {
-        self.method != "GET"
-    }
-
-    fn requests(&'static self, target: &Arc<Target>) -> Requests {
-        let target = target.clone();
-        Arc::new(move |number, out| {
-            let ids = if self.of == "servers" { &target.servers } else { &target.images };
-            let id = &ids[spread(number, ids.len())];
-            let item = if self.is_item { format!("/key{}", number % 8) } else { String::new() };
-            request(&target, self.method, &format!("/v2.1/{}/{id}/metadata{item}", self.of), &(self.body)(number), out);
-        })
-    }
-}
-
-/// Knuth's multiplicative hash: spreads consecutive numbers over all rows.
-fn spread(number: u64, among: usize) -> usize {
-    (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20) as usize % among
-}
-
-fn request(target: &Target, method: &str, path: &str, body: &str, out: &mut Vec<u8>) {
-    use std::io::Write;
-    let token = &target.token;
-    let written = if body.is_empty() {
-        write!(
-            out,
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nX-Auth-Token: {token}\r\nAccept: application/json\r\n\r\n",
-            target.address
-        )
-    } else {
-        write!(
-            out,
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nX-Auth-Token: {token}\r\nAccept: application/json\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-            target.address,
-            body.len()
-        )
-    };
-    written.expect("memory can be written");
-}
-
-fn nothing(_: u64) -> String {
-    String::new()
-}
-
-fn value(number: u64) -> String {
-    format!("value-{:010}", number % 10_000_000_000)
-}
-
-fn item(number: u64) -> String {
-    format!("{{\"meta\": {{\"key{}\": \"{}\"}}}}", number % 8, value(number))
-}
-
-fn items<const COUNT: u64>(number: u64) -> String {
-    let items: Vec<String> =
-        (0..COUNT).map(|key| format!("\"key{}\": \"{}\"", (number + key) % 8, value(number + key))).collect();
-    format!("{{\"metadata\": {{{}}}}}", items.join(", "))
-}
-
-static OPERATIONS: [Operation; 7] = [
-    Operation { name: "GET server metadata", method: "GET", of: "servers", is_item: false, body: nothing },
-    Operation { name: "GET server item", method: "GET", of: "servers", is_item: true, body: nothing },
-    Operation { name: "PUT server item", method: "PUT", of: "servers", is_item: true, body: item },
-    Operation { name: "POST server metadata, 1 item", method: "POST", of: "servers", is_item: false, body: items::<1> },
-    Operation { name: "GET image metadata", method: "GET", of: "images", is_item: false, body: nothing },
-    Operation { name: "PUT image item", method: "PUT", of: "images", is_item: true, body: item },
-    // last, because it makes the maps smaller
-    Operation { name: "PUT server metadata, 5 items", method: "PUT", of: "servers", is_item: false, body: items::<5> },
-];
-
 /// One repetition of one row.
-struct Sample {
-    load: Measured,
-    cpu_microseconds: f64,
+pub struct Sample {
+    /// What the clients saw.
+    pub load: Measured,
+    /// Of the server process, for each request.
+    pub cpu_microseconds: f64,
     syncs: f64,
+}
+
+/// What is printed, and kept for the page.
+#[derive(Default)]
+pub struct Page(String);
+
+impl Page {
+    /// Prints lines, and keeps them.
+    pub fn say(&mut self, text: &str) {
+        println!("{text}");
+        self.0.push_str(text);
+        self.0.push('\n');
+    }
+
+    /// Writes all that was said between the marks of this name, where that is wanted.
+    pub fn keep(&self, name: &str, options: &Options) {
+        if options.into_docs {
+            docs::write(name, &self.0);
+        }
+    }
 }
 
 /// Measures everything and prints it.
 pub fn run(options: &Options) {
     let directory = tempfile::tempdir().expect("a directory");
-    println!("Machine: {}", machine::description());
+    let mut page = Page::default();
+    page.say(&format!("Measured on {}; client and server share them.", machine::description()));
     let target = match &options.elsewhere {
         Some([url, token, server, image]) => Target::elsewhere(url, token, server, image),
         None => {
-            println!(
-                "Servers: {} of 8 items; images: {}; {} s a row, {} repetitions\n",
+            page.say(&format!(
+                "Servers: {} of 8 items; images: {}; {} s a row, {} repetitions.",
                 options.servers, options.images, options.seconds, options.repetitions
-            );
+            ));
             let fresh = if options.on_postgres { Target::on_postgres } else { Target::fresh };
             fresh(directory.path(), options.servers, options.images)
         }
     };
     let target = Arc::new(target);
-    if let Some(pid) = target.pid {
-        println!("Memory before the load: {:.1} MiB\n", machine::resident_mib(pid));
-    }
+    let memory = target.pid.map(machine::resident_mib);
     let floor = Floor::start();
-    println!(
-        "| operation | connections | requests/s | p50 ms | p99 ms | CPU µs/request | syncs/request | bare HTTP requests/s | its CPU µs | requests/s of bare HTTP | refused |"
+    page.say(
+        "\n| operation | connections | requests/s | p50 ms | p99 ms | CPU µs/request | syncs/request | bare HTTP requests/s | its CPU µs | requests/s of bare HTTP | refused |\n|---|---|---|---|---|---|---|---|---|---|---|",
     );
-    println!("|---|---|---|---|---|---|---|---|---|---|---|");
     for operation in OPERATIONS.iter().filter(|operation| operation.name.contains(&options.only)) {
         for &connections in &options.connections {
-            row(options, &target, &floor, operation, connections);
+            page.say(&row(options, &target, &floor, operation, connections));
         }
     }
     if let Some(cluster) = &target.cluster {
         let first = target.servers.first().map_or("", String::as_str);
-        engine_floor(options, &["--floor-postgres", &cluster.url(), first]);
+        engine_floor(options, &mut page, &["--floor-postgres", &cluster.url(), first]);
     } else if target.pid.is_some() {
         let directory = directory.path().to_str().expect("the directory has a name in UTF-8");
-        engine_floor(options, &["--floor-engine", directory]);
+        engine_floor(options, &mut page, &["--floor-engine", directory]);
     }
-    if let Some(pid) = target.pid {
-        println!("\nMemory after the load: {:.1} MiB", machine::resident_mib(pid));
+    if let (Some(before), Some(pid)) = (memory, target.pid) {
+        let after = machine::resident_mib(pid);
+        page.say(&format!("\nMemory of the server: {before:.1} MiB before the load, {after:.1} MiB after it."));
     }
+    if options.on_postgres {
+        return;
+    }
+    page.keep("table", options);
+    latency::measure(options, &target, directory.path());
 }
 
-fn row(options: &Options, target: &Arc<Target>, floor: &Floor, operation: &'static Operation, connections: usize) {
+fn row(
+    options: &Options,
+    target: &Arc<Target>,
+    floor: &Floor,
+    operation: &'static Operation,
+    connections: usize,
+) -> String {
     let requests = operation.requests(target);
     let mut ours = Vec::new();
     let mut bare = Vec::new();
@@ -207,7 +168,7 @@ fn row(options: &Options, target: &Arc<Target>, floor: &Floor, operation: &'stat
     } else {
         "–".into()
     };
-    println!(
+    format!(
         "| {}{} | {connections} | {rate:.0} | {:.3} | {:.3} | {:.1} | {syncs} | {floor_rate:.0} | {:.1} | {:.2} | {refused} |",
         operation.name,
         if is_disturbed(&ours) { " (disturbed)" } else { "" },
@@ -216,10 +177,11 @@ fn row(options: &Options, target: &Arc<Target>, floor: &Floor, operation: &'stat
         of(&ours, |sample| sample.cpu_microseconds),
         of(&bare, |sample| sample.cpu_microseconds),
         median(ratios.collect()),
-    );
+    )
 }
 
-fn sample(
+/// Drives a server once.
+pub fn sample(
     address: SocketAddr,
     pid: Option<u32>,
     syncs: Option<&machine::Syncs>,
@@ -228,7 +190,7 @@ fn sample(
     requests: &Requests,
 ) -> Sample {
     let before = (pid.map_or(0, machine::cpu_nanoseconds), syncs.map_or(0, machine::Syncs::count));
-    let load = drive(address, connections, seconds, requests, None);
+    let load = drive(address, connections, seconds, requests);
     let after = (pid.map_or(0, machine::cpu_nanoseconds), syncs.map_or(0, machine::Syncs::count));
     let answers = (load.answers + load.refusals).max(1) as f64;
     Sample {
@@ -245,7 +207,8 @@ fn is_disturbed(samples: &[Sample]) -> bool {
     spread > median(rates) / 4.0
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+/// The middle one.
+pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_unstable_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
@@ -276,8 +239,8 @@ impl Drop for Floor {
 }
 
 /// What the engine does without HTTP, on the same disk.
-fn engine_floor(options: &Options, which: &[&str]) {
-    println!("\n| bare engine, durable row updates | clients | updates/s | CPU µs/update |\n|---|---|---|---|");
+fn engine_floor(options: &Options, page: &mut Page, which: &[&str]) {
+    page.say("\n| bare engine, durable row updates | clients | updates/s | CPU µs/update |\n|---|---|---|---|");
     for &clients in &options.connections {
         let mut rates = Vec::new();
         let mut costs = Vec::new();
@@ -290,6 +253,6 @@ fn engine_floor(options: &Options, which: &[&str]) {
             rates.push(numbers.next().expect("a rate"));
             costs.push(numbers.next().expect("a cost"));
         }
-        println!("| group commit | {clients} | {:.0} | {:.1} |", median(rates), median(costs));
+        page.say(&format!("| group commit | {clients} | {:.0} | {:.1} |", median(rates), median(costs)));
     }
 }

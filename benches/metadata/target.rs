@@ -4,12 +4,14 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Instant;
 
 use kilonova::json::{self, Json};
 
 use super::cluster::Cluster;
-use super::machine::Syncs;
+use super::machine::{self, Syncs};
 use super::postgres;
+use super::seed;
 
 /// Where the load goes, and about what.
 pub struct Target {
@@ -17,10 +19,16 @@ pub struct Target {
     pub address: SocketAddr,
     /// A token of a member.
     pub token: String,
-    /// Servers with eight items each (`key0` … `key7`).
+    /// Servers with as many items each (`key0`, `key1` …).
     pub servers: Vec<String>,
     /// Images with the same.
     pub images: Vec<String>,
+    /// How many of them each has.
+    pub items_each: u64,
+    /// From the making of the process until it was ready, in milliseconds.
+    pub started_ms: f64,
+    /// Memory when it had answered for the first time, in MiB.
+    pub idle_mib: f64,
     /// The process, where it is on this machine and ours.
     pub pid: Option<u32>,
     /// Its syncs.
@@ -46,17 +54,45 @@ impl Target {
         let authority = url.trim_start_matches("http://").trim_end_matches('/');
         let address = authority.to_socket_addrs().expect("HOST:PORT").next().expect("an address");
         let one = |id: &str| vec![id.to_owned()];
-        let (servers, images) = (one(server), one(image));
-        Target { address, token: token.to_owned(), servers, images, pid: None, syncs: None, cluster: None, child: None }
+        let mut target = Target::at(address, token.to_owned());
+        (target.servers, target.images) = (one(server), one(image));
+        target
+    }
+
+    fn at(address: SocketAddr, token: String) -> Target {
+        Target {
+            address,
+            token,
+            servers: Vec::new(),
+            images: Vec::new(),
+            items_each: 8,
+            started_ms: f64::NAN,
+            idle_mib: f64::NAN,
+            pid: None,
+            syncs: None,
+            cluster: None,
+            child: None,
+        }
     }
 
     /// The release binary on a directory, filled first.
     pub fn fresh(directory: &Path, servers: u64, images: u64) -> Target {
-        let first = start(directory, None, None);
-        let (server, image) = first.seed();
-        drop(first);
-        fill(directory, &server, &image, servers, images);
-        Target::filled(start(directory, Syncs::new(directory), None), (&server, servers), (&image, images))
+        let seeded = Seeded { servers, items_each: 8, images };
+        seeded.fill(directory);
+        start(directory, Syncs::new(directory), None).with(&seeded)
+    }
+
+    /// The same on a directory that is filled already.
+    pub fn start(directory: &Path) -> Target {
+        start(directory, None, None)
+    }
+
+    /// Knows what was put into its directory.
+    pub fn with(mut self, seeded: &Seeded) -> Target {
+        self.servers = (0..seeded.servers).map(seed::server_id).collect();
+        self.images = (0..seeded.images).map(seed::image_id).collect();
+        self.items_each = seeded.items_each;
+        self
     }
 
     /// The same on a PostgreSQL server of its own.
@@ -123,6 +159,7 @@ fn start(directory: &Path, syncs: Option<Syncs>, cluster: Option<Cluster>) -> Ta
     if let Some(cluster) = &cluster {
         command.env("KILONOVA_DATABASE", cluster.url());
     }
+    let begun = Instant::now();
     let mut child = command.stdout(Stdio::piped()).spawn().expect("the binary starts");
     let mut lines = BufReader::new(child.stdout.take().expect("it has a standard output")).lines();
     let line = lines.next().expect("it says that it is ready").expect("in text");
@@ -130,9 +167,13 @@ fn start(directory: &Path, syncs: Option<Syncs>, cluster: Option<Cluster>) -> Ta
     let address = url.parse().expect("HOST:PORT");
     // whatever else it prints is read, so that it never waits for us
     std::thread::spawn(move || lines.for_each(drop));
-    let token = log_in(address, &directory.join("data/clouds.yaml"));
-    let pid = Some(child.id());
-    Target { address, token, servers: Vec::new(), images: Vec::new(), pid, syncs, cluster, child: Some(child) }
+    exchange(address, "GET", "/", None, "");
+    let (started_ms, idle_mib) = (begun.elapsed().as_secs_f64() * 1000.0, machine::resident_mib(child.id()));
+    let mut target = Target::at(address, log_in(address, &directory.join("data/clouds.yaml")));
+    (target.started_ms, target.idle_mib) = (started_ms, idle_mib);
+    (target.pid, target.syncs, target.cluster) = (Some(child.id()), syncs, cluster);
+    target.child = Some(child);
+    target
 }
 
 fn log_in(address: SocketAddr, clouds: &Path) -> String {
@@ -170,26 +211,23 @@ fn exchange(address: SocketAddr, method: &str, path: &str, token: Option<&str>, 
     (status, head, answer.split_off(end + 4))
 }
 
-/// Copies a row many times, straight in the database of a server that is stopped.
-fn fill(directory: &Path, server: &str, image: &str, servers: u64, images: u64) {
-    let connection = rusqlite::Connection::open(directory.join("data/kilonova.db")).expect("the database");
-    for (table, id, count) in [("servers", server, servers), ("images", image, images)] {
-        let mut columns: Vec<String> = Vec::new();
-        let mut info = connection.prepare(&format!("PRAGMA table_info({table})")).expect("pragma");
-        let mut rows = info.query([]).expect("columns");
-        while let Some(row) = rows.next().expect("a column") {
-            columns.push(row.get(1).expect("its name"));
-        }
-        let others: Vec<&str> = columns.iter().map(String::as_str).filter(|name| *name != "id").collect();
-        let others = others.join(", ");
-        connection.execute_batch("BEGIN").expect("begin");
-        let sql = format!("INSERT INTO {table} (id, {others}) SELECT ?1, {others} FROM {table} WHERE id = ?2");
-        let mut insert = connection.prepare(&sql).expect("insert");
-        for copy in copies(id, count).iter().skip(1) {
-            insert.execute((copy, id)).expect("a copy");
-        }
-        drop(insert);
-        connection.execute_batch("COMMIT").expect("commit");
+/// What is put into a directory before it is measured.
+pub struct Seeded {
+    /// So many servers.
+    pub servers: u64,
+    /// With so many items each, as images have properties.
+    pub items_each: u64,
+    /// So many images.
+    pub images: u64,
+}
+
+impl Seeded {
+    /// Starts the server once, and stops it, and puts everything in.
+    pub fn fill(&self, directory: &Path) {
+        drop(Target::start(directory));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let items_each = usize::try_from(self.items_each).expect("a number of items");
+        runtime.block_on(seed::seed(&directory.join("data"), self.servers, items_each, self.images));
     }
 }
 
