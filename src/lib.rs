@@ -18,6 +18,7 @@ pub mod serve;
 pub mod store;
 
 /// Memory for every program that is made of this one. A request makes and frees about a hundred small things, some of them on another
-/// thread than they were made on, which the system's allocator pays for with a fifth of the request's time (docs/performance.md).
+/// thread than they were made on, which the system's allocator pays for with a fifth of the request's time (docs/performance.md). Without
+/// huge pages, which would triple the memory of a server that has nothing to do.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
