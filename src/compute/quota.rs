@@ -111,28 +111,18 @@ fn resources(
     user: &UserId,
     flavor: &Flavor,
 ) -> Result<Vec<Resource>, StoreError> {
-    let of_project = servers::used(tx, project, None)?;
-    let mut of_user: Option<Used> = None;
+    let (mut of_project, mut of_user) = (None, None);
     let mut found = Vec::new();
     for (name, each) in [("cores", i64::from(flavor.vcpus)), ("instances", 1), ("ram", i64::from(flavor.memory_mb))] {
-        let amount = |used: Used| match name {
-            "cores" => used.cores,
-            "instances" => used.instances,
-            _ => used.ram,
-        };
         let limits = limits::both(tx, defaults, project, user, name)?;
-        let bounded = |limit: i64| (limit >= 0).then_some(limit);
-        let by_project = Resource { name, each, used: amount(of_project), limit: bounded(limits.project) };
-        let by_user = match limits.user {
-            Some(limit) => {
-                let used = match of_user {
-                    Some(used) => used,
-                    None => *of_user.insert(servers::used(tx, project, Some(user))?),
-                };
-                Some(Resource { name, each, used: amount(used), limit: bounded(limit) })
-            }
-            None => None,
+        let mut bounded = |told: i64, user: Option<&UserId>, known: &mut Option<Used>| {
+            let limit = (told >= 0).then_some(told);
+            // all servers of a project are looked at for this: not where any number is allowed
+            let used = if limit.is_some() { used_of(name, tx, project, user, known)? } else { 0 };
+            Ok::<_, StoreError>(Resource { name, each, used, limit })
         };
+        let by_project = bounded(limits.project, None, &mut of_project)?;
+        let by_user = limits.user.map(|limit| bounded(limit, Some(user), &mut of_user)).transpose()?;
         // the narrower one counts
         found.push(match by_user {
             Some(by_user) if by_user.room() < by_project.room() => by_user,
@@ -140,6 +130,25 @@ fn resources(
         });
     }
     Ok(found)
+}
+
+/// How much of a resource is in use, which is asked for once.
+fn used_of(
+    name: &str,
+    tx: &mut dyn Tx,
+    project: &ProjectId,
+    user: Option<&UserId>,
+    known: &mut Option<Used>,
+) -> Result<i64, StoreError> {
+    let used = match known {
+        Some(used) => *used,
+        None => *known.insert(servers::used(tx, project, user)?),
+    };
+    Ok(match name {
+        "cores" => used.cores,
+        "instances" => used.instances,
+        _ => used.ram,
+    })
 }
 
 fn over(resources: &[Resource], demand: &Demand<'_>) -> Over {
