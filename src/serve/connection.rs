@@ -58,7 +58,9 @@ async fn until_told_to_leave<F: Future>(
     stage: &mut watch::Receiver<Stage>,
 ) -> Option<F::Output> {
     let seen = stage.clone();
-    let mut leaving = std::pin::pin!(stage.wait_for(|stage| *stage != Stage::Open));
+    // unconstrained: it is polled once, and where a budget kept that from happening nobody would be told
+    let leaving = tokio::task::coop::unconstrained(stage.wait_for(|stage| *stage != Stage::Open));
+    let mut leaving = std::pin::pin!(leaving);
     let mut is_waiting = false;
     poll_fn(|cx| {
         if let Poll::Ready(output) = future.as_mut().poll(cx) {

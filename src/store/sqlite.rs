@@ -148,14 +148,12 @@ enum Undone {
 /// One commit for many scripts. A script that fails undoes its own changes only; a commit that fails keeps nothing of anybody.
 fn write_batch(connection: &Connection, mut batch: Vec<Box<dyn Script>>, told: &Told) {
     let mut effects = Vec::new();
-    let mut outcome = commit_batch(connection, &mut batch, &mut effects, Undone::Together);
+    let mut outcome = commit_batch(connection, &mut batch, &mut effects, (Undone::Together, &told.readers));
     if let Err(Failure::HalfDone) = outcome {
         give_up(connection);
         effects.clear();
-        outcome = commit_batch(connection, &mut batch, &mut effects, Undone::Alone);
+        outcome = commit_batch(connection, &mut batch, &mut effects, (Undone::Alone, &told.readers));
     }
-    // even a commit that failed may have been kept
-    told.readers.committed();
     if outcome.is_err() {
         give_up(connection);
     }
@@ -213,14 +211,18 @@ fn commit_batch(
     connection: &Connection,
     batch: &mut [Box<dyn Script>],
     effects: &mut Vec<Effect>,
-    undone: Undone,
+    (undone, readers): (Undone, &Readers),
 ) -> Result<Vec<bool>, Failure> {
     run_plain(connection, "BEGIN IMMEDIATE").map_err(Failure::Whole)?;
     let mut panicked = Vec::with_capacity(batch.len());
     for script in batch {
         panicked.push(run_one(connection, script.as_mut(), effects, undone)?);
     }
-    run_plain(connection, "COMMIT").map_err(Failure::Whole)?;
+    readers.committing();
+    let kept = run_plain(connection, "COMMIT");
+    // even a commit that failed may have been kept
+    readers.committed();
+    kept.map_err(Failure::Whole)?;
     Ok(panicked)
 }
 

@@ -28,6 +28,8 @@ const LAST_PAGES: u32 = 2 * STEP_PAGES;
 const LOG_PAGES_MAX: u32 = 16 * STEP_PAGES;
 /// How long nothing has to be written until the log's file gives its room back.
 const IDLE: Duration = Duration::from_secs(2);
+/// How long that may wait for those who read.
+const GIVING_UP_WAIT: Duration = Duration::from_millis(50);
 /// How long the file may be without having to.
 const FILE_BYTES_KEPT: u64 = 2 * LOG_PAGES as u64 * 4096;
 
@@ -66,6 +68,7 @@ impl Log {
 /// The writer's part.
 pub(super) struct LogKeeper {
     log: Arc<Log>,
+    readers: Arc<Readers>,
     /// There, until this is dropped.
     thread: Option<JoinHandle<()>>,
 }
@@ -84,11 +87,11 @@ impl LogKeeper {
         };
         // SQLite's own checkpoints are such a hook: this one takes its place
         writer.wal_hook(Some(hook)).map_err(trouble)?;
-        let (path, known) = (path.to_owned(), log.clone());
-        let spawned =
-            std::thread::Builder::new().name("sqlite-log".into()).spawn(move || move_in_steps(&path, &known, &readers));
+        let (path, known, theirs) = (path.to_owned(), log.clone(), readers.clone());
+        let move_in_steps = move || move_in_steps(&path, &known, &theirs);
+        let spawned = std::thread::Builder::new().name("sqlite-log".into()).spawn(move_in_steps);
         let thread = spawned.map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        Ok(LogKeeper { log, thread: Some(thread) })
+        Ok(LogKeeper { log, readers, thread: Some(thread) })
     }
 
     /// After a commit: has the log moved, if it is long; and moves the last of it, if it is very long.
@@ -97,6 +100,8 @@ impl LogKeeper {
         if pages >= LOG_PAGES && rest <= LAST_PAGES || pages >= LOG_PAGES_MAX {
             // where the thread or a reader is in the way, this does nothing, and the next commit tries again
             let _ = move_some(writer);
+            // whoever began to read while it was moved would be in the way of beginning anew for as long as their state is kept
+            self.readers.let_go();
         }
         if rest >= STEP_PAGES {
             self.wake();
@@ -125,6 +130,8 @@ impl Drop for LogKeeper {
 fn move_in_steps(path: &Path, log: &Log, readers: &Readers) {
     // without a connection the writer does it all, when the log is as long as it may be
     let Ok(connection) = super::connect(path) else { return };
+    // writers wait while the log is given up, so it does not wait long for readers
+    let _ = connection.busy_timeout(GIVING_UP_WAIT);
     let mut commits_before = 0;
     while !log.is_closed.load(Ordering::Relaxed) {
         if log.rest() >= STEP_PAGES {
@@ -221,6 +228,42 @@ mod tests {
         for _ in 0..3 * LOG_PAGES_MAX / 100 {
             let bytes = write(&store, &path);
             assert!(bytes <= MAX_BYTES, "{bytes} bytes");
+        }
+    }
+
+    #[test]
+    fn the_log_stays_short_beside_those_who_read_all_the_time() {
+        let (_directory, path, store) = database();
+        write(&store, &path);
+        let is_over = AtomicBool::new(false);
+        let longest = std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !is_over.load(Ordering::Relaxed) {
+                        let (reply, answer) = std::sync::mpsc::channel();
+                        store.read(Box::new(Read(reply)));
+                        let _ = answer.recv_timeout(LONG);
+                    }
+                });
+            }
+            let longest = (0..6 * LOG_PAGES_MAX / 100).map(|_| write(&store, &path)).max();
+            is_over.store(true, Ordering::Relaxed);
+            longest
+        });
+        assert!(longest <= Some(2 * MAX_BYTES), "{longest:?} bytes");
+    }
+
+    /// Reads a page.
+    struct Read(std::sync::mpsc::Sender<Result<(), StoreError>>);
+
+    impl Script for Read {
+        fn run(&mut self, tx: &mut dyn Tx) -> Verdict {
+            let _ = tx.number("SELECT count(*) FROM t", &[]);
+            Verdict::Commit
+        }
+
+        fn finish(self: Box<Self>, outcome: Result<(), StoreError>) {
+            let _ = self.0.send(outcome);
         }
     }
 

@@ -23,13 +23,13 @@ const KEPT_MAX: usize = 64;
 pub(super) struct Readers {
     path: PathBuf,
     kept: Mutex<Vec<Reader>>,
-    /// How many commits there have been.
+    /// Two for each commit: odd while one is under way, when some may see it already and others not yet.
     commits: AtomicU64,
 }
 
 struct Reader {
     connection: Connection,
-    /// How many commits there had been before its transaction began, if one is open.
+    /// What `commits` was before its transaction began, if one is open.
     state: Option<u64>,
 }
 
@@ -55,14 +55,24 @@ impl Readers {
         outcome
     }
 
+    /// From now on a state may be an old one: whoever comes begins anew. For the writer, before a commit.
+    pub(super) fn committing(&self) {
+        self.commits.fetch_add(1, Ordering::SeqCst);
+    }
+
     /// Ends every state that is kept: there is a new one. For the writer, after a commit and before anybody is told of it.
     pub(super) fn committed(&self) {
         self.commits.fetch_add(1, Ordering::SeqCst);
-        self.let_go();
+        self.end_kept();
     }
 
-    /// Ends every state that is kept, so that nothing of the log is in use.
+    /// Ends every state that is kept, and those in use when they come back, so that nothing of the log stays in use.
     pub(super) fn let_go(&self) {
+        self.commits.fetch_add(2, Ordering::SeqCst);
+        self.end_kept();
+    }
+
+    fn end_kept(&self) {
         let mut kept = self.kept.lock().expect("nobody panics while holding the readers");
         kept.iter_mut().for_each(Reader::end);
     }
@@ -70,7 +80,8 @@ impl Readers {
     fn put_back(&self, mut reader: Reader) {
         let mut kept = self.kept.lock().expect("nobody panics while holding the readers");
         // asked under the lock: a commit from here on finds the reader among those that are kept
-        if reader.state != Some(self.commits.load(Ordering::SeqCst)) {
+        let commits = self.commits.load(Ordering::SeqCst);
+        if is_under_way(commits) || reader.state != Some(commits) {
             reader.end();
         }
         if kept.len() < KEPT_MAX {
@@ -79,10 +90,14 @@ impl Readers {
     }
 }
 
+fn is_under_way(commits: u64) -> bool {
+    commits % 2 == 1
+}
+
 impl Reader {
-    /// Has a transaction that began after so many commits, or goes on with it.
+    /// Has a transaction that began when `commits` was this, or goes on with it.
     fn begin(&mut self, commits: u64) -> Result<(), StoreError> {
-        if self.state == Some(commits) {
+        if self.state == Some(commits) && !is_under_way(commits) {
             return Ok(());
         }
         self.end();
@@ -94,9 +109,8 @@ impl Reader {
     fn run(&mut self, script: &mut dyn Script) -> Result<(), StoreError> {
         let mut tx = SqliteTx::new(&self.connection);
         let outcome = catch_unwind(AssertUnwindSafe(|| script.run(&mut tx)));
-        let is_sound = tx.fatal.is_none();
-        if !is_sound || outcome.is_err() {
-            // what went wrong may be over at the next attempt, if that begins anew
+        if tx.fatal.is_some() || tx.has_written || outcome.is_err() {
+            // what went wrong may be over at the next attempt, if that begins anew; and nobody else is to see what was tried
             self.end();
         }
         outcome.map(|_| ()).map_err(|_| StoreError::Defect("a script panicked".into()))
@@ -165,6 +179,19 @@ mod tests {
             assert_eq!(states(&store), [None], "the commit ended it");
             assert_eq!(count(), Some(n), "and is there to be read");
         }
+    }
+
+    #[test]
+    fn while_a_commit_is_under_way_no_state_is_gone_on_with_or_kept() {
+        let (_directory, store) = database();
+        let count = || run("SELECT count(*) FROM t", |script| store.read(script));
+        count();
+        store.readers.committing();
+        count();
+        assert_eq!(states(&store), [None]);
+        store.readers.committed();
+        count();
+        assert!(matches!(states(&store)[..], [Some(_)]));
     }
 
     #[test]
