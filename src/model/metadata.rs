@@ -183,12 +183,6 @@ impl Metadata {
         self
     }
 
-    /// The other map, whatever was here before.
-    #[must_use]
-    pub fn replaced(self, other: Metadata) -> Metadata {
-        other
-    }
-
     /// The map, if it has no more items than `limit`; `None` is no limit. An empty map is within every limit.
     ///
     /// # Errors

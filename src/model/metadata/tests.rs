@@ -131,9 +131,4 @@ proptest! {
         unique.dedup();
         prop_assert_eq!(unique.len(), metadata.len());
     }
-
-    #[test]
-    fn a_replaced_map_is_the_other(first in some_items(), second in some_items()) {
-        prop_assert_eq!(from_pairs(&first).replaced(from_pairs(&second)), from_pairs(&second));
-    }
 }

@@ -1,5 +1,5 @@
 //! Connections that read, on the threads that ask. Between two readers a connection keeps its transaction open for as long as nothing
-//! is committed: to begin one costs SQLite two locks on a file, twice what it costs to look up a row. A commit ends what is kept
+//! is committed: to begin one costs SQLite two statements and locks on a file. A commit ends what is kept
 //! before anybody is told of it, so nobody reads a state older than an answer they have; and an old state that is kept would keep the
 //! log from being begun anew.
 //!
