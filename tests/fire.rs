@@ -9,12 +9,16 @@ mod cloud;
 mod cluster;
 #[path = "../benches/fire/cut.rs"]
 mod cut;
+#[path = "../benches/fire/disk.rs"]
+mod disk;
 #[path = "../benches/fire/http.rs"]
 mod http;
 #[path = "../benches/fire/idle.rs"]
 mod idle;
 #[path = "../benches/fire/kill.rs"]
 mod kill;
+#[path = "../benches/fire/load.rs"]
+mod load;
 #[path = "../benches/fire/lost.rs"]
 mod lost;
 #[path = "../benches/fire/network.rs"]
@@ -104,6 +108,30 @@ fn read_only_files_are_read_and_written_again_as_soon_as_they_can_be() {
         Some(came) => assert!(came.wrong.is_empty(), "{came:?}"),
         None => eprintln!("LEFT OUT: this user, or this file system, does not let us make files immutable"),
     }
+}
+
+#[track_caller]
+fn the_disk_is_survived(trouble: fn(&std::path::Path) -> Option<trouble::Came>) {
+    let directory = tempfile::tempdir().expect("a directory");
+    match trouble(directory.path()) {
+        Some(came) => assert!(came.wrong.is_empty(), "{came:?}"),
+        None => eprintln!("LEFT OUT: this user, or this machine, does not let us mount a disk and break it"),
+    }
+}
+
+#[test]
+fn a_file_system_that_becomes_read_only_is_read_and_has_kept_what_was_acknowledged() {
+    the_disk_is_survived(disk::read_only);
+}
+
+#[test]
+fn image_data_that_cannot_be_written_are_no_service_and_the_rest_goes_on() {
+    the_disk_is_survived(disk::read_only_for_images);
+}
+
+#[test]
+fn a_disk_that_fails_keeps_what_was_acknowledged() {
+    the_disk_is_survived(disk::failing);
 }
 
 /// Exactly one of two servers that are started at once for the first time on one data directory.

@@ -9,6 +9,9 @@ use super::writers::Promises;
 /// Clients that share a server or an image.
 const SHARING: u64 = 8;
 
+/// As long as a server may take to come up.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+
 /// A public image and the way to make servers of it.
 pub struct Maker {
     image: String,
@@ -39,15 +42,19 @@ impl Maker {
     }
 }
 
-/// Waits until a server is up; false where it failed.
+/// Waits until a server is up; false where it failed, or nobody says for long.
 pub fn comes_up(client: &mut Client, id: &str) -> bool {
+    let begun = std::time::Instant::now();
     loop {
         let shown = client.ask("GET", &format!("/v2.1/servers/{id}"), "").json();
         let status =
             shown.as_ref().and_then(|json| json.get("server")?.get("status").and_then(Json::as_str).map(str::to_owned));
         match status.as_deref() {
             Some("ACTIVE") => return true,
-            Some("BUILD") => std::thread::sleep(std::time::Duration::from_millis(5)),
+            // or there is no room for the question at the moment
+            Some("BUILD") | None if begun.elapsed() < PATIENCE => {
+                std::thread::sleep(std::time::Duration::from_millis(5))
+            }
             _ => return false,
         }
     }

@@ -2,21 +2,13 @@
 //! acknowledged is lost; and all is well again without a restart, when the network is back or a standby has taken over.
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::cloud;
 use super::cluster::{Cluster, Plan};
-use super::kill::check;
+use super::load::Load;
 use super::network::{Cut, Link};
-use super::process::Process;
 use super::trouble::{Came, Watch, started};
-use super::writers::{Counts, Promises, Until, storm};
 
-/// Clients that go on all the time.
-const CLIENTS: u64 = 8;
 /// How long the network is cut: longer than any deadline of ours.
 const CUT: Duration = Duration::from_secs(10);
 
@@ -88,48 +80,4 @@ fn url(links: &[&Link]) -> String {
     let ports = if links.len() == 1 { vec![5432] } else { vec![5432, 5432, 5433] };
     let hosts: Vec<String> = links.iter().zip(ports).map(|(link, port)| format!("{}:{port}", link.address)).collect();
     format!("postgres://postgres@{}/kilonova", hosts.join(","))
-}
-
-/// Clients that change metadata until they are told to stop.
-struct Load {
-    token: String,
-    counts: Arc<Counts>,
-    until: Arc<Until>,
-    clients: Vec<JoinHandle<Promises>>,
-}
-
-impl Load {
-    fn on(process: &Process) -> Load {
-        let token = process.token("demo");
-        let promises = cloud::promises(process, &token, CLIENTS);
-        let counts = Arc::new(Counts::default());
-        let until = Arc::new(Until { kept: u64::MAX, over: Arc::default(), goes_on: true });
-        let clients = storm(promises, &[process.address], &token, &counts, &until);
-        Load { token, counts, until, clients }
-    }
-
-    /// Waits until it does.
-    fn goes_well(&self) {
-        let wanted = self.counts.of(&self.counts.kept) + 100;
-        let begun = Instant::now();
-        while self.counts.of(&self.counts.kept) < wanted {
-            assert!(begun.elapsed() < Duration::from_secs(60), "nothing was kept for a minute");
-            std::thread::sleep(Duration::from_millis(1));
-        }
-    }
-
-    /// Ends it, and compares.
-    fn ends(self, process: &Process, mut came: Came) -> Came {
-        self.goes_well();
-        self.until.over.store(true, Ordering::SeqCst);
-        let mut promises: Vec<_> =
-            self.clients.into_iter().map(|client| client.join().expect("a client does not panic")).collect();
-        check(process, &self.token, &mut promises, &self.counts);
-        for (what, counter) in [("lost or answered wrongly", &self.counts.wrong), ("hangs", &self.counts.hangs)] {
-            if self.counts.of(counter) > 0 {
-                came.wrong.push(format!("{what}: {}", self.counts.of(counter)));
-            }
-        }
-        came
-    }
 }

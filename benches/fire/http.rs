@@ -51,9 +51,19 @@ impl Client {
         Client { address, token: token.to_owned(), stream: None }
     }
 
+    /// Whom it asks.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Asks, on the connection there is or on a new one.
     pub fn ask(&mut self, method: &str, path: &str, body: &str) -> Said {
-        match self.exchange(method, path, body) {
+        self.send(method, path, "application/json", body)
+    }
+
+    /// Asks with a body of another kind.
+    pub fn send(&mut self, method: &str, path: &str, kind: &str, body: &str) -> Said {
+        match self.exchange(method, path, kind, body) {
             Ok((status, retry, body, closes)) => {
                 if closes {
                     self.stream = None;
@@ -68,7 +78,13 @@ impl Client {
         }
     }
 
-    fn exchange(&mut self, method: &str, path: &str, body: &str) -> std::io::Result<(u16, bool, Vec<u8>, bool)> {
+    fn exchange(
+        &mut self,
+        method: &str,
+        path: &str,
+        kind: &str,
+        body: &str,
+    ) -> std::io::Result<(u16, bool, Vec<u8>, bool)> {
         if self.stream.is_none() {
             let stream = TcpStream::connect(self.address)?;
             stream.set_nodelay(true)?;
@@ -77,7 +93,7 @@ impl Client {
         }
         let stream = self.stream.as_mut().expect("it was made in the lines before");
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: fire\r\nX-Auth-Token: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            "{method} {path} HTTP/1.1\r\nHost: fire\r\nX-Auth-Token: {}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}",
             self.token,
             body.len()
         );

@@ -16,9 +16,11 @@ mod cloud;
 #[allow(dead_code)]
 mod cluster;
 mod cut;
+mod disk;
 mod http;
 mod idle;
 mod kill;
+mod load;
 mod lost;
 mod network;
 mod open;
@@ -106,6 +108,9 @@ fn main() {
                 Some(trouble::locked(&place("locked"))),
                 allowed("a full disk", "mount a tmpfs", trouble::full(&place("full"))),
                 allowed("read-only files", "make files immutable", trouble::read_only(&place("read-only"))),
+                allowed("a read-only file system", LOOP, disk::read_only(&place("ro"))),
+                allowed("read-only image data", LOOP, disk::read_only_for_images(&place("ro-images"))),
+                allowed("a failing disk", LOOP, disk::failing(&place("failing"))),
                 Some(trouble::damaged(&place("damaged"))),
                 Some(trouble::stopped(&place("stopped"))),
                 Some(trouble::frozen(&place("frozen"))),
@@ -146,6 +151,9 @@ fn main() {
         std::process::exit(1);
     }
 }
+
+/// What a disk of our own takes.
+const LOOP: &str = "mount an image file, or break its file system";
 
 /// Says so where something could not be tried.
 fn allowed(what: &str, right: &str, came: Option<Came>) -> Option<Came> {

@@ -15,6 +15,9 @@ use super::process::Process;
 /// The longest that anybody may wait for an answer while the database is in trouble.
 const ANSWER_MAX: Duration = Duration::from_secs(12);
 
+/// What an image is made of.
+const DATA: &str = "the data of an image";
+
 /// What one trouble came to.
 #[derive(Debug)]
 pub struct Came {
@@ -51,8 +54,12 @@ impl Watch {
     }
 
     fn ask(&mut self, method: &str, path: &str, body: &str) -> Said {
+        self.waits(method, path, |client| client.ask(method, path, body))
+    }
+
+    fn waits(&mut self, method: &str, path: &str, ask: impl FnOnce(&mut Client) -> Said) -> Said {
         let begun = Instant::now();
-        let said = self.client.ask(method, path, body);
+        let said = ask(&mut self.client);
         let took = begun.elapsed();
         self.came.longest = self.came.longest.max(took.as_secs_f64());
         if took > ANSWER_MAX {
@@ -72,14 +79,77 @@ impl Watch {
     /// Asks for the metadata of the server.
     pub fn get(&mut self, when: &str, wanted: u16) {
         let path = self.server.clone();
-        let said = self.ask("GET", &path, "");
+        let said = self.patiently(wanted, |watch| watch.ask("GET", &path, ""));
         self.must(when, &said, wanted);
+    }
+
+    /// Where a machine has other things to do a request is refused from time to time, so what must be answered is asked for up to five times.
+    fn patiently(&mut self, wanted: u16, mut ask: impl FnMut(&mut Watch) -> Said) -> Said {
+        let mut said = ask(self);
+        for _ in 0..4 {
+            if wanted == 503 || said.status() != 503 {
+                break;
+            }
+            said = ask(self);
+        }
+        said
     }
 
     /// Changes it.
     pub fn put(&mut self, value: &str) -> Said {
         let path = format!("{}/k", self.server);
         self.ask("PUT", &path, &format!(r#"{{"meta": {{"k": "{value}"}}}}"#))
+    }
+
+    /// Changes it, which must be possible.
+    pub fn can_put(&mut self, when: &str, value: &str) {
+        let said = self.patiently(200, |watch| watch.put(value));
+        self.must(when, &said, 200);
+    }
+
+    /// Makes an image with data of its own; gives the path of the data.
+    pub fn upload(&mut self, name: &str) -> (String, Said) {
+        let body = format!(r#"{{"name": "{name}", "disk_format": "raw", "container_format": "bare"}}"#);
+        let made = self.ask("POST", "/image/v2/images", &body);
+        let Some(id) = made.json().as_ref().and_then(|json| json.get("id")?.as_str().map(str::to_owned)) else {
+            return (String::new(), made);
+        };
+        let path = format!("/image/v2/images/{id}/file");
+        let said = self.waits("PUT", &path, |client| client.send("PUT", &path, "application/octet-stream", DATA));
+        (path, said)
+    }
+
+    /// Asks for data that was uploaded.
+    pub fn has_data(&mut self, when: &str, path: &str) {
+        let said = self.patiently(200, |watch| watch.ask("GET", path, ""));
+        self.must(when, &said, 200);
+        if matches!(&said, Said::Answer(200, _, data) if data != DATA.as_bytes()) {
+            self.came.wrong.push(format!("{when}: other data than was uploaded"));
+        }
+    }
+
+    /// So many read at once that connections to the database are made anew.
+    pub fn many_read(&mut self, when: &str) {
+        let (address, token, path) = (self.client.address(), self.token.clone(), self.server.clone());
+        let once = || Client::new(address, &token).ask("GET", &path, "").status();
+        let statuses = std::thread::scope(|scope| {
+            let ask = || (0..5).map(|_| once()).find(|status| *status != 503).unwrap_or(503);
+            let readers: Vec<_> = (0..32).map(|_| scope.spawn(ask)).collect();
+            readers.into_iter().map(|reader| reader.join().expect("a reader does not panic")).collect::<Vec<_>>()
+        });
+        if statuses.iter().any(|status| *status != 200) {
+            self.came.wrong.push(format!("{when}: readers were answered {statuses:?}"));
+        }
+    }
+
+    /// Asks on a new connection, because the server was started again.
+    pub fn connects_anew(&mut self, process: &Process) {
+        self.client = Client::new(process.address, &self.token);
+    }
+
+    /// Notes something else that is not as it must be.
+    pub fn wrong(&mut self, what: String) {
+        self.came.wrong.push(what);
     }
 
     /// All is well again, at the latest after a few seconds.
@@ -160,16 +230,7 @@ pub fn read_only(directory: &Path) -> Option<Came> {
         watch.must("while nothing can be written", &said, 503);
         watch.get("while nothing can be written", 200);
     }
-    // so many at once that connections to the database are made anew
-    let (address, token, path) = (process.address, watch.token.clone(), watch.server.clone());
-    let statuses = std::thread::scope(|scope| {
-        let ask = || Client::new(address, &token).ask("GET", &path, "").status();
-        let readers: Vec<_> = (0..32).map(|_| scope.spawn(ask)).collect();
-        readers.into_iter().map(|reader| reader.join().expect("a reader does not panic")).collect::<Vec<_>>()
-    });
-    if statuses.iter().any(|status| *status != 200) {
-        watch.came.wrong.push(format!("readers were answered {statuses:?}"));
-    }
+    watch.many_read("while nothing can be written");
     drop(immutable);
     let said = watch.put("again");
     watch.must("as soon as it can be written", &said, 200);

@@ -133,7 +133,9 @@ fn blob_fault(call: &Call, error: &BlobError) -> Fault {
     tracing::error!(request_id = %call.request_id, ?error, "image data could not be kept or found");
     match error {
         BlobError::Full(_) => Fault::new(StatusCode::PAYLOAD_TOO_LARGE, "Image storage media is full."),
-        BlobError::NotFound | BlobError::Exists | BlobError::BadRange | BlobError::Store(_) => Fault::defect(),
+        // a disk that fails or cannot be written to, as for the database
+        BlobError::Store(_) => Fault::unavailable(RETRY_AFTER_SECONDS),
+        BlobError::NotFound | BlobError::Exists | BlobError::BadRange => Fault::defect(),
     }
 }
 
