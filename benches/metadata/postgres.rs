@@ -3,6 +3,7 @@
 
 use std::sync::mpsc;
 
+use kilonova::model::ids::ServerId;
 use tokio::runtime::Runtime;
 use tokio_postgres::{Client, NoTls, Statement};
 
@@ -16,16 +17,24 @@ const BATCH_MAX: usize = 256;
 /// Copies a row many times; the ids are those of `copies`.
 pub fn copy(cluster: &Cluster, table: &str, id: &str, count: u64) {
     let columns = cluster.sql(&format!(
-        "SELECT string_agg(column_name, ', ') FROM information_schema.columns WHERE table_name = '{table}' AND column_name <> 'id'"
+        "SELECT string_agg(column_name, ', ') FROM information_schema.columns WHERE table_name = '{table}' AND column_name NOT IN ('id', 'number')"
     ));
     let others = columns.trim();
+    let begins = "((copy * 2654435769) & 4294967295)";
+    // a server's number is its id's first 60 bits without the version: behind these 32 all are zero
+    let (number, value) =
+        if table == "servers" { ("number, ", format!("{begins} << 28, ")) } else { ("", String::new()) };
     cluster.sql(&format!(
-        "INSERT INTO {table} (id, {others}) SELECT lpad(to_hex((number * 2654435769) & 4294967295), 8, '0') \
-         || '-0000-4000-8000-' || lpad(to_hex(number), 12, '0'), {others} \
-         FROM generate_series(1::bigint, {}) AS number, {table} WHERE id = '{id}'",
+        "INSERT INTO {table} ({number}id, {others}) SELECT {value}lpad(to_hex({begins}), 8, '0') \
+         || '-0000-4000-8000-' || lpad(to_hex(copy), 12, '0'), {others} \
+         FROM generate_series(1::bigint, {}) AS copy, {table} WHERE id = '{id}'",
         count - 1
     ));
     cluster.sql(&format!("VACUUM ANALYZE {table}"));
+}
+
+fn number_of(id: &str) -> i64 {
+    id.parse::<ServerId>().expect("the id of a server").number()
 }
 
 /// `--floor-postgres URL FIRST-ID ROWS CLIENTS SECONDS`: commits changes of rows in groups, and prints changes per second and processor
@@ -61,10 +70,10 @@ impl Lane {
             let read = client
                 .prepare(
                     "SELECT project_id, vm_state, task_state, launched_at, locked, metadata FROM servers \
-                     WHERE id = $1 AND deleted = 0",
+                     WHERE number = $1 AND id = $2 AND deleted = 0",
                 )
                 .await?;
-            let write = client.prepare("UPDATE servers SET metadata = $1, updated_at = $2 WHERE id = $3").await?;
+            let write = client.prepare("UPDATE servers SET metadata = $1, updated_at = $2 WHERE number = $3").await?;
             let mark =
                 client.prepare("UPDATE commit_marks SET number = $1, seen = now() WHERE connection = 'floor'").await?;
             Ok::<_, tokio_postgres::Error>((client, read, write, mark))
@@ -89,7 +98,7 @@ impl Lane {
         let mut last = None;
         for (value, _) in batch {
             let id = &ids[(value.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20) as usize % ids.len()];
-            let (written, found) = tokio::join!(biased; self.before(last.as_ref()), async { self.client.query_one(&self.read, &[id]).await });
+            let (written, found) = tokio::join!(biased; self.before(last.as_ref()), async { self.client.query_one(&self.read, &[&number_of(id), id]).await });
             written?;
             let before: String = found?.get(5);
             std::hint::black_box(before.len());
@@ -108,7 +117,7 @@ impl Lane {
     async fn before(&self, last: Option<&(String, i64, &String)>) -> Result<(), tokio_postgres::Error> {
         match last {
             None => self.client.batch_execute("BEGIN ISOLATION LEVEL SERIALIZABLE").await,
-            Some((map, now, id)) => self.client.execute(&self.write, &[map, now, id]).await.map(|_| ()),
+            Some((map, now, id)) => self.client.execute(&self.write, &[map, now, &number_of(id)]).await.map(|_| ()),
         }
     }
 }

@@ -12,29 +12,33 @@ use kilonova::model::metadata::Metadata;
 use kilonova::model::server::{PowerState, ServerState, VmState};
 use kilonova::model::server_record::{Details, HOST, Server};
 use kilonova::model::time::Timestamp;
-use kilonova::store::{Store, StoreError, Tx, identity, images, items, migrate, servers};
+use kilonova::store::{Store, StoreError, Tx, Value, identity, images, items, migrate, servers};
 
 /// So many rows are committed at once.
 const BATCH: u64 = 10_000;
 /// When the first of them was made: 2025-01-01T00:00:00Z, in microseconds. Each is a millisecond younger than the one before.
 const FIRST_MADE: i64 = 1_735_689_600_000_000;
 
-/// The id of the server of this number, from 0. They are spread like random ones.
+/// The id of the server of this number, from 0, as the server makes one at the time when it was made.
 pub fn server_id(number: u64) -> String {
-    id(0x5e, number)
+    ServerId::at(made(number), bits(0x5e, number)).to_string()
 }
 
-/// The id of the image of this number, from 0.
+/// The id of the image of this number, from 0. They are spread like random ones.
 pub fn image_id(number: u64) -> String {
-    id(0x1a, number)
+    ImageId::from_random(bits(0x1a, number)).to_string()
 }
 
-fn id(kind: u8, number: u64) -> String {
+fn made(number: u64) -> Timestamp {
+    Timestamp::from_microseconds(FIRST_MADE + 1000 * number as i64)
+}
+
+fn bits(kind: u8, number: u64) -> [u8; 16] {
     let spread = number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
     let mut bits = [kind; 16];
     bits[..6].copy_from_slice(&spread[..6]);
     bits[10..].copy_from_slice(&number.to_be_bytes()[2..]);
-    ServerId::from_random(bits).to_string()
+    bits
 }
 
 /// Puts so many servers that are up, with so many metadata items each (`key0`, `key1` …), and so many images with the same as properties
@@ -55,8 +59,9 @@ pub async fn seed(directory: &Path, servers: u64, items_each: usize, images: u64
         Ok::<_, StoreError>(())
     };
     store.write(first).await.expect("one of each");
-    copy(&store, "servers", server_id, servers).await;
-    copy(&store, "images", image_id, images).await;
+    let number_of = |id: &str| id.parse::<ServerId>().expect("an id").number();
+    copy(&store, "servers", server_id, Some(number_of), servers).await;
+    copy(&store, "images", image_id, None, images).await;
     store.close();
 }
 
@@ -170,16 +175,18 @@ fn image(project: &ProjectId, items: &[(String, String)]) -> Image {
     }
 }
 
-/// Copies the row of number 0 to all other numbers below `count` that are not there yet.
-async fn copy(store: &Store, table: &'static str, id: fn(u64) -> String, count: u64) {
+/// Copies the row of number 0 to all other numbers below `count` that are not there yet. `key` is what the table's `number` is for an id,
+/// if it has one.
+async fn copy(store: &Store, table: &'static str, id: fn(u64) -> String, key: Option<fn(&str) -> i64>, count: u64) {
     let columns = migrate::tables().into_iter().find(|known| known.name == table).expect("a table of ours").columns;
     let names: Vec<String> = columns.into_iter().map(|column| column.name).collect();
     let others: Vec<&str> =
-        names.iter().map(String::as_str).filter(|name| !["id", "created_at"].contains(name)).collect();
+        names.iter().map(String::as_str).filter(|name| !["id", "number", "created_at"].contains(name)).collect();
     let others = others.join(", ");
+    let (number, value, first) = if key.is_some() { ("number, ", "$3, ", "$4") } else { ("", "", "$3") };
     let sql = format!(
-        "INSERT INTO {table} (id, created_at, {others}) SELECT $1, $2, {others} FROM {table} WHERE id = $3 \
-         ON CONFLICT (id) DO NOTHING"
+        "INSERT INTO {table} (id, created_at, {number}{others}) SELECT $1, $2, {value}{others} FROM {table} WHERE id = {first} LIMIT 1 \
+         ON CONFLICT DO NOTHING"
     );
     let last = id(count.saturating_sub(1));
     let looking = store.read(move |tx: &mut dyn Tx| {
@@ -193,7 +200,11 @@ async fn copy(store: &Store, table: &'static str, id: fn(u64) -> String, count: 
         let script = move |tx: &mut dyn Tx| {
             for number in from..until {
                 let made = FIRST_MADE + 1000 * number as i64;
-                tx.execute(&sql, &[id(number).as_str().into(), made.into(), id(0).as_str().into()])?;
+                let (id, first) = (id(number), id(0));
+                let mut values = vec![Value::from(id.as_str()), made.into()];
+                values.extend(key.map(|key| Value::from(key(&id))));
+                values.push(first.as_str().into());
+                tx.execute(&sql, &values)?;
             }
             Ok::<_, StoreError>(())
         };

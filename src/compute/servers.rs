@@ -185,7 +185,7 @@ pub fn create(
     let mut made = Vec::new();
     for index in 0..count {
         let parts = Parts { owner, flavor: &flavor, image: &image, disk_config, public_key: public_key.as_deref() };
-        let mut server = parts.server(moment, wanted, &reservation_id);
+        let mut server = parts.server(fresh_id(tx, moment)?, moment.now, wanted, &reservation_id);
         server.details.launch_index = u32::try_from(index).unwrap_or(u32::MAX);
         name(&mut server, wanted, (count > 1).then_some(index));
         servers::insert(tx, &server)?;
@@ -344,6 +344,15 @@ fn name(server: &mut Server, wanted: &NewServers, index: Option<i64>) {
     }
 }
 
+/// An id whose number no server has, gone or not: many may be made within a millisecond.
+fn fresh_id(tx: &mut dyn Tx, moment: &mut Moment) -> Result<ServerId, Error> {
+    let mut id = ServerId::at(moment.now, moment.id());
+    while servers::has_number_of(tx, id)? {
+        id = id.next();
+    }
+    Ok(id)
+}
+
 /// What a server is put together from.
 struct Parts<'a> {
     owner: &'a Owner<'a>,
@@ -354,9 +363,9 @@ struct Parts<'a> {
 }
 
 impl Parts<'_> {
-    fn server(&self, moment: &mut Moment, wanted: &NewServers, reservation_id: &str) -> Server {
+    fn server(&self, id: ServerId, now: Timestamp, wanted: &NewServers, reservation_id: &str) -> Server {
         Server {
-            id: ServerId::from_random(moment.id()),
+            id,
             project_id: self.owner.project.clone(),
             user_id: self.owner.user.clone(),
             name: wanted.name.clone(),
@@ -366,8 +375,8 @@ impl Parts<'_> {
             image_id: Some(self.image.id),
             flavor: self.flavor.clone(),
             metadata: wanted.metadata.clone(),
-            created_at: moment.now,
-            updated_at: moment.now,
+            created_at: now,
+            updated_at: now,
             details: Details {
                 description: wanted.description.clone(),
                 access_ipv4: wanted.access_ipv4.clone(),

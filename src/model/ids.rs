@@ -5,6 +5,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use super::time::Timestamp;
+
 /// Why a text is not an id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotAnId {
@@ -244,6 +246,49 @@ uuid_id!(
     /// Which image.
     ImageId
 );
+
+/// The four bits of a UUID's first eight bytes that are its version: between the time, of version 7, and the twelve bits behind it.
+const VERSION: u64 = 0xf << 12;
+
+/// How many bits of a server's number follow the milliseconds.
+const NUMBER_TAIL_BITS: u32 = 12;
+
+impl ServerId {
+    /// A new id for a server made now, from 16 random bytes: a UUID of version 7 (RFC 9562 §5.7). Such ids rise with time, in
+    /// milliseconds, so that servers made together are stored together.
+    pub fn at(now: Timestamp, random: [u8; 16]) -> ServerId {
+        // no cloud is older than 1970, and 48 bits of milliseconds last until the year 10889
+        let milliseconds = u64::try_from(now.microseconds() / 1000).unwrap_or(0);
+        let mut id = ServerId(version_four(random));
+        let tail = id.front() & 0xfff;
+        id.set_front(milliseconds << 16 | 7 << 12 | tail);
+        id
+    }
+
+    /// The number by which a server is stored and found: the first 60 bits of its id but for the version. Two servers of one cloud
+    /// never have the same.
+    pub fn number(&self) -> i64 {
+        let front = self.front();
+        i64::try_from(front >> 16 << NUMBER_TAIL_BITS | front & 0xfff).expect("60 bits")
+    }
+
+    /// The id with the next number, for where this one's is taken.
+    pub fn next(&self) -> ServerId {
+        let number = self.number().unsigned_abs() + 1;
+        let mut id = *self;
+        id.set_front(number >> NUMBER_TAIL_BITS << 16 | self.front() & VERSION | number & 0xfff);
+        id
+    }
+
+    fn front(&self) -> u64 {
+        u64::from_be_bytes(self.0[..8].try_into().expect("eight bytes"))
+    }
+
+    fn set_front(&mut self, front: u64) {
+        self.0[..8].copy_from_slice(&front.to_be_bytes());
+    }
+}
+
 identity_id!(
     /// Which project (tenant).
     ProjectId
@@ -318,6 +363,16 @@ mod tests {
     }
 
     #[test]
+    fn a_servers_id_is_a_version_seven_uuid_of_its_moment() {
+        let now = Timestamp::from_microseconds(0x0123_4567_89ab * 1000 + 999);
+        let id = ServerId::at(now, [0xff; 16]);
+        assert_eq!(id.to_string(), "01234567-89ab-7fff-bfff-ffffffffffff");
+        assert_eq!(id.number(), 0x0012_3456_789a_bfff);
+        assert_eq!(id.next().to_string(), "01234567-89ac-7000-bfff-ffffffffffff");
+        assert_eq!(ServerId::at(Timestamp::EPOCH, [0; 16]).to_string(), "00000000-0000-7000-8000-000000000000");
+    }
+
+    #[test]
     fn identity_ids_are_made_without_hyphens() {
         assert_eq!(ProjectId::from_random([0; 16]).as_str(), "00000000000040008000000000000000");
     }
@@ -346,6 +401,16 @@ mod tests {
             let id = ServerId::from_bytes(bytes);
             prop_assert_eq!(id.to_string().parse::<ServerId>(), Ok(id));
             prop_assert_eq!(id.to_string().len(), 36);
+        }
+
+        #[test]
+        fn the_next_id_has_the_next_number_and_the_rest_stays(bytes in any::<[u8; 16]>()) {
+            let id = ServerId::from_bytes(bytes);
+            prop_assume!(id.number() < (1 << 60) - 1);
+            let next = id.next();
+            prop_assert_eq!(next.number(), id.number() + 1);
+            prop_assert_eq!(next.bytes()[6] >> 4, bytes[6] >> 4);
+            prop_assert_eq!(&next.bytes()[8..], &bytes[8..]);
         }
 
         #[test]

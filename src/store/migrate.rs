@@ -12,6 +12,7 @@ const STEPS: &[(i64, &str)] = &[
     (4, include_str!("../../migrations/0004_care.sql")),
     (5, include_str!("../../migrations/0005_uploads.sql")),
     (6, include_str!("../../migrations/0006_lists.sql")),
+    (7, include_str!("../../migrations/0007_servers_by_number.sql")),
 ];
 
 /// What a database is opened for.
@@ -40,7 +41,7 @@ pub fn tables() -> Vec<Table> {
 /// # Errors
 /// `Unavailable` where the database is newer than this program, or half imported.
 pub fn bring_up_to_date(tx: &mut dyn Tx) -> Result<(), StoreError> {
-    prepare(tx, Purpose::Serve, str::to_owned)
+    prepare(tx, Purpose::Serve, with_row_numbers)
 }
 
 /// Makes a database ready for what it is opened for. Statements are adapted to the engine by `adapted`.
@@ -56,6 +57,11 @@ pub fn prepare(tx: &mut dyn Tx, purpose: Purpose, adapted: impl Fn(&str) -> Stri
         Purpose::Import => apply(tx, adapted),
         Purpose::Look => must_be_current(tx),
     }
+}
+
+/// In SQLite rows lie in the order of their primary key where, and only where, that is an `INTEGER`: which has 64 bits there.
+pub fn with_row_numbers(statement: &str) -> String {
+    statement.replace(" number BIGINT PRIMARY KEY", " number INTEGER PRIMARY KEY")
 }
 
 /// Text is not compared byte by byte in PostgreSQL unless one says so.

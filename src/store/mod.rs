@@ -54,15 +54,15 @@ impl Store {
         if purpose == Purpose::Look && !path.exists() {
             return Err(StoreError::Unavailable(format!("there is no {}", path.display())));
         }
-        Store::prepared(Arc::new(sqlite::Sqlite::open(&path)?), purpose, str::to_owned).await
+        Store::prepared(Arc::new(sqlite::Sqlite::open(&path)?), purpose, migrate::with_row_numbers).await
     }
 
-    /// Keeps everything on this engine, whose schema is brought up to date first.
+    /// Keeps everything on this engine, whose schema is brought up to date first: for the embedded database, or from the same step.
     ///
     /// # Errors
     /// What the engine could not do, or a schema written by a newer release.
     pub async fn on(engine: Arc<dyn Engine>) -> Result<Store, StoreError> {
-        Store::prepared(engine, Purpose::Serve, str::to_owned).await
+        Store::prepared(engine, Purpose::Serve, migrate::with_row_numbers).await
     }
 
     /// Connects to PostgreSQL and brings the schema up to date. Processes that start at once do it one after the other.

@@ -92,6 +92,8 @@ fn follow(statement: &str, tables: &mut Vec<Table>) {
         let Some(table) = tables.iter_mut().find(|table| table.name == name) else { return };
         if let Some(definition) = change.trim().strip_prefix("ADD COLUMN ") {
             table.add(definition);
+        } else if let Some(name) = change.trim().strip_prefix("RENAME TO ") {
+            table.name = name.trim().to_owned();
         }
     }
 }
@@ -122,7 +124,7 @@ mod tests {
     const STEPS: [&str; 2] = [
         "-- Why; and how.\nCREATE TABLE a (\n    id TEXT PRIMARY KEY, -- one, two\n    n BIGINT NOT NULL REFERENCES b (id),\n    UNIQUE (id, n)\n);\n\
          CREATE INDEX a_by_n ON a (n);\nCREATE TABLE gone (id TEXT PRIMARY KEY);\n",
-        "CREATE TABLE b (\n x TEXT NOT NULL,\n y BIGINT,\n PRIMARY KEY (y, x)\n);\nDROP TABLE gone;\nALTER TABLE a ADD COLUMN late TEXT;\n",
+        "CREATE TABLE b (\n x TEXT NOT NULL,\n y BIGINT,\n PRIMARY KEY (y, x)\n);\nDROP TABLE gone;\nALTER TABLE a ADD COLUMN late TEXT;\nALTER TABLE b RENAME TO c;\n",
     ];
 
     #[test]
@@ -130,7 +132,7 @@ mod tests {
         let tables = tables(STEPS);
         let seen: Vec<_> =
             tables.iter().map(|table| (table.name.as_str(), table.column_list(), table.key.clone())).collect();
-        assert_eq!(seen, [("a", "id, n, late".to_owned(), vec![0]), ("b", "x, y".to_owned(), vec![1, 0])]);
+        assert_eq!(seen, [("a", "id, n, late".to_owned(), vec![0]), ("c", "x, y".to_owned(), vec![1, 0])]);
     }
 
     #[test]

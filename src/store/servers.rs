@@ -1,4 +1,5 @@
-//! The SQL of servers.
+//! The SQL of servers. Their rows lie in the order of `number`, which is read from the id (`ServerId::number`): whoever has an id finds the
+//! row without an index. The id is compared as well, as numbers are a part of it only.
 
 use super::{Row, StoreError, Tx, Value, items, parsed, parsed_or_null, server_details};
 use crate::model::ids::{ProjectId, ServerId, UserId};
@@ -15,8 +16,9 @@ use crate::policy::Guarded;
 /// The engine's.
 pub fn metadata_of(tx: &mut dyn Tx, id: ServerId) -> Result<Option<Guarded<ServerMetadata>>, StoreError> {
     tx.first(
-        "SELECT project_id, vm_state, task_state, launched_at, locked, metadata FROM servers WHERE id = $1 AND deleted = 0",
-        &[id.to_string().as_str().into()],
+        "SELECT project_id, vm_state, task_state, launched_at, locked, metadata FROM servers \
+         WHERE number = $1 AND id = $2 AND deleted = 0",
+        &[id.number().into(), id.to_string().as_str().into()],
         |row| {
             Ok(Guarded::new(ServerMetadata {
                 id,
@@ -37,8 +39,8 @@ pub fn metadata_of(tx: &mut dyn Tx, id: ServerId) -> Result<Option<Guarded<Serve
 /// The engine's.
 pub fn save_metadata(tx: &mut dyn Tx, id: ServerId, items: &MetadataText, now: Timestamp) -> Result<(), StoreError> {
     tx.change(
-        "UPDATE servers SET metadata = $1, updated_at = $2 WHERE id = $3",
-        &[items.as_json().into(), now.microseconds().into(), id.to_string().as_str().into()],
+        "UPDATE servers SET metadata = $1, updated_at = $2 WHERE number = $3",
+        &[items.as_json().into(), now.microseconds().into(), id.number().into()],
     )
 }
 
@@ -81,8 +83,8 @@ fn server(row: &dyn Row) -> Result<Server, StoreError> {
 /// # Errors
 /// The engine's.
 pub fn find(tx: &mut dyn Tx, id: ServerId) -> Result<Option<Guarded<Server>>, StoreError> {
-    let sql = format!("SELECT {COLUMNS} FROM servers WHERE id = $1 AND deleted = 0");
-    tx.first(&sql, &[id.to_string().as_str().into()], |row| Ok(Guarded::new(server(row)?)))
+    let sql = format!("SELECT {COLUMNS} FROM servers WHERE number = $1 AND id = $2 AND deleted = 0");
+    tx.first(&sql, &[id.number().into(), id.to_string().as_str().into()], |row| Ok(Guarded::new(server(row)?)))
 }
 
 /// Where a server stands in the order of lists, deleted or not.
@@ -90,9 +92,18 @@ pub fn find(tx: &mut dyn Tx, id: ServerId) -> Result<Option<Guarded<Server>>, St
 /// # Errors
 /// The engine's.
 pub fn place(tx: &mut dyn Tx, id: &str) -> Result<Option<Place>, StoreError> {
-    tx.first("SELECT created_at, id FROM servers WHERE id = $1", &[id.into()], |row| {
+    let Ok(number) = id.parse::<ServerId>().map(|id| id.number()) else { return Ok(None) };
+    tx.first("SELECT created_at, id FROM servers WHERE number = $1 AND id = $2", &[number.into(), id.into()], |row| {
         Ok(Place { created_at: row.int(0)?, id: row.text(1)?.to_owned() })
     })
+}
+
+/// Whether a server, gone or not, has the number of this id.
+///
+/// # Errors
+/// The engine's.
+pub fn has_number_of(tx: &mut dyn Tx, id: ServerId) -> Result<bool, StoreError> {
+    Ok(tx.first("SELECT 1 FROM servers WHERE number = $1", &[id.number().into()], |_| Ok(()))?.is_some())
 }
 
 /// Where a row stands in the order of lists.
@@ -116,8 +127,8 @@ impl Place {
 pub fn insert(tx: &mut dyn Tx, server: &Server) -> Result<(), StoreError> {
     let sql = "INSERT INTO servers (project_id, user_id, name, vm_state, task_state, power_state, progress, old_vm_state, locked, \
                deleted, image_id, flavor_id, vcpus, memory_mb, metadata, details, updated_at, launched_at, terminated_at, \
-               deleted_at, id, created_at) VALUES \
-               ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)";
+               deleted_at, number, id, created_at) VALUES \
+               ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)";
     write(tx, sql, server, true)
 }
 
@@ -129,13 +140,13 @@ pub fn save(tx: &mut dyn Tx, server: &Server) -> Result<(), StoreError> {
     let sql = "UPDATE servers SET project_id = $1, user_id = $2, name = $3, vm_state = $4, task_state = $5, power_state = $6, \
                progress = $7, old_vm_state = $8, locked = $9, deleted = $10, image_id = $11, flavor_id = $12, vcpus = $13, \
                memory_mb = $14, metadata = $15, details = $16, updated_at = $17, launched_at = $18, terminated_at = $19, \
-               deleted_at = $20 WHERE id = $21";
+               deleted_at = $20 WHERE number = $21";
     write(tx, sql, server, false)
 }
 
 fn write(tx: &mut dyn Tx, sql: &str, server: &Server, is_new: bool) -> Result<(), StoreError> {
     let moment = |moment: Option<Timestamp>| Value::from(moment.map(Timestamp::microseconds));
-    let (id, image) = (server.id.to_string(), server.image_id.map(|id| id.to_string()));
+    let image = server.image_id.map(|id| id.to_string());
     let (metadata, details) = (MetadataText::of(&server.metadata), server_details::to_text(server));
     let state = &server.state;
     let mut values: Vec<Value<'_>> = vec![
@@ -159,9 +170,11 @@ fn write(tx: &mut dyn Tx, sql: &str, server: &Server, is_new: bool) -> Result<()
         moment(state.launched_at),
         moment(state.terminated_at),
         moment(state.deleted_at),
-        id.as_str().into(),
+        server.id.number().into(),
     ];
+    let id = server.id.to_string();
     if is_new {
+        values.push(id.as_str().into());
         values.push(server.created_at.microseconds().into());
     }
     tx.change(sql, &values)
@@ -345,6 +358,8 @@ impl Selection {
         conditions.among("task_state", self.task_states.as_deref());
         conditions.text("image_id =", self.image.as_deref());
         conditions.text("flavor_id =", self.flavor.as_deref());
+        // what is no id is nobody's, and then the text says so
+        conditions.int("number =", self.id.as_deref().and_then(|id| Some(id.parse::<ServerId>().ok()?.number())));
         conditions.text("id =", self.id.as_deref());
         conditions.int("locked =", self.locked.map(i64::from));
         conditions.int("updated_at >=", self.changed_since.map(Timestamp::microseconds));

@@ -9,11 +9,12 @@ use std::sync::{Arc, Mutex};
 use kilonova::blobs::{BlobKey, Blobs};
 use kilonova::store::care::import::Imported;
 use kilonova::store::care::{CareError, backup, check, export, import};
-use kilonova::store::schema::Kind;
-use kilonova::store::{Purpose, Store, StoreError, Tx, migrate};
+use kilonova::store::schema::{self, Kind};
+use kilonova::store::{Purpose, Store, StoreError, Tx, migrate, servers};
 
 use crate::engine;
 use crate::house::House;
+use crate::server_metadata::SERVER;
 use crate::stage::Actor;
 
 /// What an export writes to, when a test wants to see it.
@@ -62,13 +63,13 @@ async fn run(store: &Store, sql: &'static str) {
 async fn house_with_servers(count: usize) -> House {
     let house = House::new().await;
     house.person("member", "blue").await;
-    Actor { items: r#"{"caf\u00e9": "\ud83d\ude00", "n": "1\n"}"#.into(), ..Actor::new("s") }.enters(&house).await;
+    Actor { items: r#"{"caf\u00e9": "\ud83d\ude00", "n": "1\n"}"#.into(), ..Actor::new(SERVER) }.enters(&house).await;
     let script = move |tx: &mut dyn Tx| {
         for number in 0..count {
             tx.execute(
                 "INSERT INTO servers (id, project_id, user_id, name, vm_state, power_state, locked, deleted, flavor_id, metadata, \
-                 details, created_at, updated_at) VALUES ($1, 'p', 'u', 'é', 'active', 1, 0, 0, '1', '{}', '{}', 0, 0)",
-                &[format!("{number:08}").as_str().into()],
+                 details, created_at, updated_at, number) VALUES ($1, 'p', 'u', 'é', 'active', 1, 0, 0, '1', '{}', '{}', 0, 0, $2)",
+                &[format!("{number:08}").as_str().into(), (number as i64).into()],
             )?;
         }
         Ok::<_, StoreError>(())
@@ -170,7 +171,8 @@ async fn the_schema_read_from_the_migrations_is_the_engines_own() {
                     "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = 'public' AND \
                      table_name = $1 ORDER BY ordinal_position"
                 }
-                false => "SELECT name, lower(type) FROM pragma_table_info($1) ORDER BY cid",
+                // whose INTEGER has 64 bits, too
+                false => "SELECT name, replace(lower(type), 'integer', 'bigint') FROM pragma_table_info($1) ORDER BY cid",
             };
             tx.all(sql, &[name.as_str().into()], |row| Ok((row.text(0)?.to_owned(), row.text(1)?.to_owned())))
         };
@@ -222,6 +224,53 @@ async fn looking_does_not_bring_an_older_database_up_to_date() {
     );
 }
 
+/// The schema as it was before servers lay in the order of a number.
+const STEPS_TO_6: [&str; 6] = [
+    include_str!("../../migrations/0001_identity.sql"),
+    include_str!("../../migrations/0002_images.sql"),
+    include_str!("../../migrations/0003_compute.sql"),
+    include_str!("../../migrations/0004_care.sql"),
+    include_str!("../../migrations/0005_uploads.sql"),
+    include_str!("../../migrations/0006_lists.sql"),
+];
+
+/// Puts a database back to step 6 of the schema, with these servers in it.
+fn as_of_step_6(tx: &mut dyn Tx, servers: &[&str]) -> Result<(), StoreError> {
+    for table in migrate::tables().iter().rev() {
+        tx.execute(&format!("DROP TABLE {}", table.name), &[])?;
+    }
+    for statement in STEPS_TO_6.iter().flat_map(|step| schema::statements(step)) {
+        tx.execute(&statement, &[])?;
+    }
+    tx.execute("DELETE FROM schema_version WHERE step > 6", &[])?;
+    for id in servers {
+        tx.execute(
+            "INSERT INTO servers (id, project_id, user_id, name, vm_state, power_state, locked, deleted, flavor_id, metadata, details, \
+             created_at, updated_at) VALUES ($1, 'p', 'u', 'old', 'active', 1, 0, 0, '1', '{\"k\": \"v\"}', '{}', 0, 0)",
+            &[(*id).into()],
+        )?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn servers_of_an_older_schema_are_found_by_their_numbers() {
+    const IDS: [&str; 3] =
+        [SERVER, "ffffffff-ffff-4fff-bfff-ffffffffffff", "01234567-89ab-4cde-8f01-23456789abcd"];
+    let directory = directory();
+    let store = engine::store(directory.path()).await;
+    store.write(|tx: &mut dyn Tx| as_of_step_6(tx, &IDS)).await.expect("the schema of then");
+    store.close();
+    let store = engine::store(directory.path()).await;
+    let items = |tx: &mut dyn Tx| {
+        let found = IDS.map(|id| servers::metadata_of(tx, id.parse().expect("an id")));
+        found.into_iter().map(|found| Ok(found?.is_some())).collect::<Result<Vec<bool>, StoreError>>()
+    };
+    assert_eq!(store.read(items).await.expect("a read"), [true; 3]);
+    let wrong: Vec<String> = findings(&store).await.into_iter().filter(|found| found.contains("number")).collect();
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
 async fn findings(store: &Store) -> Vec<String> {
     check::database(store, !engine::on_postgres(), |_| {}).await.expect("it can be read").wrong
 }
@@ -230,7 +279,7 @@ async fn findings(store: &Store) -> Vec<String> {
 async fn a_sound_cloud_has_no_findings() {
     let house = house_with_servers(0).await;
     run(&house.cloud.store, "DELETE FROM servers").await;
-    Actor::new("s").enters(&house).await;
+    Actor::new(SERVER).enters(&house).await;
     assert_eq!(findings(&house.cloud.store).await, Vec::<String>::new());
 }
 
@@ -238,12 +287,13 @@ async fn a_sound_cloud_has_no_findings() {
 async fn each_thing_that_is_wrong_is_told() {
     let image = "INSERT INTO images (id, owner, status, visibility, protected, os_hidden, min_ram, min_disk, tags, properties, \
                  created_at, updated_at) VALUES ('i', 'p', 'active', 'seen', 0, 0, 0, 0, '[1]', '{\"a\": 1}', 0, 0)";
-    let cases: [(&'static str, &[&str]); 9] = [
-        ("UPDATE servers SET metadata = '{\"a b\": 1}'", &["servers s: its metadata is no map"]),
-        ("UPDATE servers SET details = '[]'", &["servers s: details is no JSON object"]),
-        ("UPDATE servers SET vm_state = 'ACTIVE'", &["servers s: its vm_state is none that is known"]),
-        ("UPDATE servers SET task_state = ''", &["servers s: its task_state is none that is known"]),
-        ("UPDATE servers SET power_state = 2", &["servers s: its power_state is none that is known"]),
+    let cases: [(&'static str, &[&str]); 10] = [
+        ("UPDATE servers SET metadata = '{\"a b\": 1}'", &["servers 6f9c6b2e-0000-4000-8000-000000000001: its metadata is no map"]),
+        ("UPDATE servers SET details = '[]'", &["servers 6f9c6b2e-0000-4000-8000-000000000001: details is no JSON object"]),
+        ("UPDATE servers SET vm_state = 'ACTIVE'", &["servers 6f9c6b2e-0000-4000-8000-000000000001: its vm_state is none that is known"]),
+        ("UPDATE servers SET task_state = ''", &["servers 6f9c6b2e-0000-4000-8000-000000000001: its task_state is none that is known"]),
+        ("UPDATE servers SET number = number + 1", &["servers 6f9c6b2e-0000-4000-8000-000000000001: its number is not that of its id"]),
+        ("UPDATE servers SET power_state = 2", &["servers 6f9c6b2e-0000-4000-8000-000000000001: its power_state is none that is known"]),
         (
             "UPDATE grants SET target_id = 'gone' WHERE target_kind = 'project'",
             &["a project that does not exist: gone"],
@@ -265,7 +315,7 @@ async fn each_thing_that_is_wrong_is_told() {
     ];
     for (damage, expected) in cases {
         let house = House::new().await;
-        Actor::new("s").enters(&house).await;
+        Actor::new(SERVER).enters(&house).await;
         run(&house.cloud.store, damage).await;
         let found = findings(&house.cloud.store).await;
         for sentence in expected {

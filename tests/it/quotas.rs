@@ -69,8 +69,8 @@ async fn the_detail_counts_servers_and_what_they_are_made_of() {
     let house = House::new().await;
     let reader = house.person("reader", "blue").await;
     Actor::new("6f9c6b2e-0000-4000-8000-000000000001").enters(&house).await;
-    Actor { deleted: true, ..Actor::new("6f9c6b2e-0000-4000-8000-000000000002") }.enters(&house).await;
-    let soft = Actor { vm_state: "soft-delete".into(), ..Actor::new("6f9c6b2e-0000-4000-8000-000000000003") };
+    Actor { deleted: true, ..Actor::new("6f9c6b2e-0000-4002-8000-000000000002") }.enters(&house).await;
+    let soft = Actor { vm_state: "soft-delete".into(), ..Actor::new("6f9c6b2e-0000-4003-8000-000000000003") };
     soft.enters(&house).await;
     let target = format!("/v2.1/os-quota-sets/{}/detail", id_of("blue"));
     let reply = reader.get(&target).await.is(200);

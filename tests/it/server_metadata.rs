@@ -3,6 +3,7 @@
 use kilonova::store::Tx;
 
 use crate::house::{House, id_of};
+use crate::stage::number_of;
 
 pub const SERVER: &str = "6f9c6b2e-0000-4000-8000-000000000001";
 
@@ -12,8 +13,8 @@ pub async fn server(house: &House) {
     let script = move |tx: &mut dyn Tx| {
         tx.execute(
             "INSERT INTO servers (id, project_id, user_id, name, vm_state, power_state, locked, deleted, flavor_id, metadata, \
-             details, created_at, updated_at, launched_at) VALUES ($1, $2, 'u', 's', 'active', 1, 0, 0, '1', '{\"a\": \"1\"}', '{\"flavor\": {\"id\": \"1\", \"name\": \"m1.tiny\", \"memory_mb\": 512, \"vcpus\": 1, \"root_gb\": 1, \"ephemeral_gb\": 0, \"swap\": 0, \"rxtx_factor\": 1.0, \"is_public\": true, \"disabled\": false, \"extra_specs\": {}}}', 0, 0, 0)",
-            &[SERVER.into(), project.as_str().into()],
+             details, created_at, updated_at, launched_at, number) VALUES ($1, $2, 'u', 's', 'active', 1, 0, 0, '1', '{\"a\": \"1\"}', '{\"flavor\": {\"id\": \"1\", \"name\": \"m1.tiny\", \"memory_mb\": 512, \"vcpus\": 1, \"root_gb\": 1, \"ephemeral_gb\": 0, \"swap\": 0, \"rxtx_factor\": 1.0, \"is_public\": true, \"disabled\": false, \"extra_specs\": {}}}', 0, 0, 0, $3)",
+            &[SERVER.into(), project.as_str().into(), number_of(SERVER).into()],
         )
     };
     house.cloud.store.write(script).await.expect("a server");

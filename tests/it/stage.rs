@@ -1,6 +1,7 @@
 //! Images, and servers in any state, put into the store directly: the API leads to some states only by accident (no `launched_at`), and to
 //! others by a long way.
 
+use kilonova::model::ids::ServerId;
 use kilonova::model::image::{Image, ImageStatus, Properties, Property, Visibility};
 use kilonova::model::time::Timestamp;
 use kilonova::store::{StoreError, Tx, images};
@@ -45,11 +46,11 @@ impl Actor {
     pub async fn enters(self, house: &House) {
         let project = id_of(self.project);
         let script = move |tx: &mut dyn Tx| {
-            tx.execute("DELETE FROM servers WHERE id = $1", &[self.id.into()])?;
+            tx.execute("DELETE FROM servers WHERE number = $1", &[number_of(self.id).into()])?;
             tx.execute(
                 "INSERT INTO servers (id, project_id, user_id, name, vm_state, task_state, power_state, locked, deleted, \
-                 flavor_id, vcpus, memory_mb, metadata, details, created_at, updated_at, launched_at) \
-                 VALUES ($1, $2, 'u', 's', $3, $4, 1, $5, $6, '1', 1, 512, $7, '{\"flavor\": {\"id\": \"1\", \"name\": \"m1.tiny\", \"memory_mb\": 512, \"vcpus\": 1, \"root_gb\": 1, \"ephemeral_gb\": 0, \"swap\": 0, \"rxtx_factor\": 1.0, \"is_public\": true, \"disabled\": false, \"extra_specs\": {}}}', 0, 0, $8)",
+                 flavor_id, vcpus, memory_mb, metadata, details, created_at, updated_at, launched_at, number) \
+                 VALUES ($1, $2, 'u', 's', $3, $4, 1, $5, $6, '1', 1, 512, $7, '{\"flavor\": {\"id\": \"1\", \"name\": \"m1.tiny\", \"memory_mb\": 512, \"vcpus\": 1, \"root_gb\": 1, \"ephemeral_gb\": 0, \"swap\": 0, \"rxtx_factor\": 1.0, \"is_public\": true, \"disabled\": false, \"extra_specs\": {}}}', 0, 0, $8, $9)",
                 &[
                     self.id.into(),
                     project.as_str().into(),
@@ -59,12 +60,18 @@ impl Actor {
                     self.deleted.into(),
                     self.items.as_str().into(),
                     self.launched.then_some(0).into(),
+                    number_of(self.id).into(),
                 ],
             )?;
             Ok::<_, StoreError>(())
         };
         house.cloud.store.write(script).await.expect("a server can be put on the stage");
     }
+}
+
+/// The number by which a server is found.
+pub fn number_of(id: &str) -> i64 {
+    id.parse::<ServerId>().expect("a UUID").number()
 }
 
 /// `{"k0": "v", …}`.

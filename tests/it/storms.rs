@@ -111,7 +111,7 @@ async fn eight_writers_never_get_a_server_over_its_limit() {
     let member = house.person("member", "blue").await;
     stage::limit(&house, "blue", "", "metadata_items", 8).await;
     for number in 0..300 {
-        let id: &'static str = format!("6f9c6b2e-0000-4000-8000-{number:012x}").leak();
+        let id: &'static str = format!("6f9c6b2e-0000-4{number:03x}-8000-000000000000").leak();
         Actor::new(id).with_items(7).enters(&house).await;
         let path = format!("/v2.1/servers/{id}/metadata");
         let writer = |key: usize| {

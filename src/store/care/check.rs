@@ -12,6 +12,7 @@ use super::pages::{self, Cell};
 use super::{CareError, Progress, Step};
 use crate::blobs::{BlobError, BlobKey, Blobs};
 use crate::json::{self, Json};
+use crate::model::ids::ServerId;
 use crate::model::image::{ImageStatus, Visibility};
 use crate::model::server::{PowerState, TaskState, VmState};
 use crate::store::schema::Table;
@@ -45,8 +46,7 @@ const NAMES: &[(&str, &str)] = &[
     ),
     (
         "a task is to be done for a server that does not exist",
-        "SELECT subject_id FROM tasks WHERE NOT EXISTS (SELECT 1 FROM servers WHERE servers.id = subject_id) \
-         ORDER BY subject_id",
+        "SELECT subject_id FROM tasks WHERE subject_id NOT IN (SELECT id FROM servers) ORDER BY subject_id",
     ),
     (
         "a server is in the state deleted and not marked as deleted",
@@ -160,6 +160,11 @@ impl Findings {
         let unknown = |column, known: fn(&str) -> bool| !row.text(column).is_none_or(known);
         wrong(unknown("vm_state", |text| text.parse::<VmState>().is_ok()), "its vm_state is none that is known");
         wrong(unknown("task_state", |text| text.parse::<TaskState>().is_ok()), "its task_state is none that is known");
+        let number = row.text("id").and_then(|id| Some(id.parse::<ServerId>().ok()?.number()));
+        wrong(
+            number.is_none() || number != row.int("number"),
+            "its number is not that of its id, by which it is found",
+        );
         let power = row.int("power_state").and_then(|number| u8::try_from(number).ok());
         wrong(power.and_then(PowerState::from_number).is_none(), "its power_state is none that is known");
         wrong(
@@ -249,6 +254,9 @@ struct Named<'a> {
 impl Named<'_> {
     /// What it is, for a sentence: `servers 1234`.
     fn name(&self) -> String {
+        if let Some(id) = self.text("id") {
+            return format!("{} {id}", self.table.name);
+        }
         let key = self.table.key.iter().map(|at| match &self.cells[*at] {
             Cell::Null => String::new(),
             Cell::Int(number) => number.to_string(),

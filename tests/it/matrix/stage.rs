@@ -71,7 +71,7 @@ pub async fn furnished() -> House {
 fn things(tx: &mut dyn Tx, hash: &str) -> Result<(), StoreError> {
     let (member, blue) = (id_of("member"), id_of("blue"));
     tx.execute("UPDATE users SET password_hash = $1 WHERE id = $2", &[hash.into(), member.as_str().into()])?;
-    tx.execute("UPDATE servers SET user_id = $1 WHERE id = $2", &[member.as_str().into(), SERVER.into()])?;
+    tx.execute("UPDATE servers SET user_id = $1 WHERE number = $2", &[member.as_str().into(), stage::number_of(SERVER).into()])?;
     tx.execute("UPDATE images SET protected = 0, tags = '[\"t\"]' WHERE id = $1", &[IMAGE.into()])?;
     for (id, is_public) in [("open", 1), ("private", 0)] {
         let sql = "INSERT INTO flavors (id, name, memory_mb, vcpus, root_gb, ephemeral_gb, swap_mb, rxtx_factor, is_public, disabled, \
