@@ -1,7 +1,9 @@
 //! Everything that outlives a request, in one place: the store, the rules, the keys, the clock. Handed to `api::handle`, so that a
-//! test can have as many clouds as it likes. What a first start makes is in `first`, what crashes leave is cleared up in `tidy`.
+//! test can have as many clouds as it likes. What a first start makes is in `first`, what crashes leave is cleared up in `tidy`,
+//! what policy was published is taken in `policy`.
 
 mod first;
+mod policy;
 mod tidy;
 
 use std::fs::OpenOptions;
@@ -32,7 +34,7 @@ use crate::image::uploads::Receiving;
 use crate::model::ids::{RequestId, ServerId};
 use crate::model::server_record::HOST;
 use crate::model::time::Timestamp;
-use crate::policy::file::LiveRules;
+use crate::policy::live::LiveRules;
 use crate::policy::remote::{ContentType, Remote, RemoteSettings};
 use crate::policy::rules::Rules;
 use crate::policy::{Asked, Caller};
@@ -70,6 +72,8 @@ pub struct Cloud {
     pub rates: Option<Rates>,
     /// Woken when a commit has recorded tasks.
     pub work: tokio::sync::Notify,
+    /// Woken when a policy was published, here or elsewhere, or when that may have been missed.
+    pub policy_news: tokio::sync::Notify,
     /// The uploads that this process is receiving.
     pub receiving: Arc<Receiving>,
     /// One permit for each upload and download of image data.
@@ -126,6 +130,7 @@ impl Cloud {
             router: Router::new(table::all()),
             rates: Rates::new(&settings.cloud_servers.rate_limits, &clock),
             work: tokio::sync::Notify::new(),
+            policy_news: tokio::sync::Notify::new(),
             receiving: Arc::default(),
             transfers: Arc::new(Semaphore::new(settings.image_transfers_max as usize)),
             questions: Arc::new(Semaphore::new(settings.policy_remote.questions_max as usize)),
@@ -144,6 +149,7 @@ impl Cloud {
             match effect {
                 Effect::TasksRecorded => cloud.work.notify_one(),
                 Effect::IdentityChanged => cloud.callers.forget(),
+                Effect::PolicyPublished => cloud.policy_news.notify_one(),
             }
         });
         Ok(cloud)
@@ -229,13 +235,18 @@ impl Cloud {
         Ok(())
     }
 
-    /// Whom a token proves.
+    /// Whom a token proves, by the rules of the request that it came with.
     ///
     /// # Errors
     /// As `NotKnown` says.
-    pub async fn caller(self: &Arc<Self>, token: &str, request_id: RequestId) -> Result<Arc<Caller>, NotKnown> {
-        let (now, rules) = (self.now().microseconds() / 1_000_000, self.rules());
-        if let Some(caller) = self.callers.remembered(token, now, &rules) {
+    pub async fn caller(
+        self: &Arc<Self>,
+        token: &str,
+        request_id: RequestId,
+        rules: &Arc<Rules>,
+    ) -> Result<Arc<Caller>, NotKnown> {
+        let now = self.now().microseconds() / 1_000_000;
+        if let Some(caller) = self.callers.remembered(token, now, rules) {
             return Ok(caller);
         }
         // kept apart, so that what nearly every request waits for stays small
@@ -247,9 +258,9 @@ impl Cloud {
         token: &str,
         request_id: RequestId,
         now: i64,
-        rules: Arc<Rules>,
+        rules: &Arc<Rules>,
     ) -> Result<Arc<Caller>, NotKnown> {
-        match self.callers.caller(&self.store, &self.keys, &rules, token, now).await {
+        match self.callers.caller(&self.store, &self.keys, rules, token, now).await {
             Ok(caller) => Ok(caller),
             Err(NoCaller::Unknown) => Err(NotKnown::Unauthenticated),
             Err(NoCaller::Store(error)) => {

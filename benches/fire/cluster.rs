@@ -68,7 +68,7 @@ impl Cluster {
     /// As `start`, set up otherwise.
     pub fn with(plan: Plan) -> Cluster {
         let directory = tempfile::Builder::new().prefix("knfire").tempdir_in("/tmp").expect("a directory").keep();
-        let is_root = fs::metadata("/proc/self").is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0);
+        let is_root = is_root();
         let cluster = Cluster { binaries: binaries(), directory, is_root, primary: 0, has_standby: false, plan };
         if is_root {
             run(Command::new("chown").arg("postgres").arg(&cluster.directory));
@@ -196,27 +196,12 @@ impl Cluster {
     }
 
     fn processes(&self, node: usize) -> Vec<String> {
-        let Ok(note) = fs::read_to_string(self.data(node).join("postmaster.pid")) else { return Vec::new() };
-        let Some(postmaster) = note.lines().next().map(|line| line.trim().to_owned()) else { return Vec::new() };
-        let children = fs::read_to_string(format!("/proc/{postmaster}/task/{postmaster}/children")).unwrap_or_default();
-        std::iter::once(postmaster).chain(children.split_whitespace().map(str::to_owned)).collect()
+        processes_of(&self.data(node))
     }
 
     /// SIGKILL for the postmaster and everybody it has started.
     pub fn kill(&self, node: usize) {
-        let Ok(note) = fs::read_to_string(self.data(node).join("postmaster.pid")) else { return };
-        let processes = self.processes(node);
-        signal("-KILL", &processes);
-        while processes.iter().any(|pid| is_alive(pid)) {
-            std::thread::yield_now();
-        }
-        // who is killed leaves shared memory behind; its id is in the seventh line
-        if let Some(id) = note.lines().nth(6).and_then(|line| line.split_whitespace().nth(1)) {
-            let _ = Command::new("ipcrm").args(["-m", id]).stderr(Stdio::null()).status();
-        }
-        let _ = fs::remove_file(self.data(node).join("postmaster.pid"));
-        // its number may be somebody else's by now, who would then be taken for it
-        let _ = fs::remove_file(self.directory.join(format!(".s.PGSQL.{}.lock", self.plan.ports[node])));
+        kill_server(&self.data(node), &self.directory.join(format!(".s.PGSQL.{}.lock", self.plan.ports[node])));
     }
 
     fn program(&self, name: &str) -> Command {
@@ -233,15 +218,54 @@ impl Cluster {
         if let Some(namespace) = namespace {
             words.extend(["ip", "netns", "exec", namespace].map(str::to_owned));
         }
-        // PostgreSQL refuses to run as root
-        if self.is_root {
-            words.extend(["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"].map(str::to_owned));
-        }
+        words.extend(as_postgres());
         words.push(self.binaries.join(name).to_str().expect("the path is in UTF-8").to_owned());
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).current_dir("/").stdin(Stdio::null()).stdout(Stdio::null());
         command
     }
+}
+
+/// The postmaster of a data directory and everybody it has started.
+fn processes_of(data: &Path) -> Vec<String> {
+    let Ok(note) = fs::read_to_string(data.join("postmaster.pid")) else { return Vec::new() };
+    let Some(postmaster) = note.lines().next().map(|line| line.trim().to_owned()) else { return Vec::new() };
+    let children = fs::read_to_string(format!("/proc/{postmaster}/task/{postmaster}/children")).unwrap_or_default();
+    std::iter::once(postmaster).chain(children.split_whitespace().map(str::to_owned)).collect()
+}
+
+/// SIGKILL for the server of a data directory, with everybody it has started; `lock` is the one beside its socket.
+pub fn kill_server(data: &Path, lock: &Path) {
+    let Ok(note) = fs::read_to_string(data.join("postmaster.pid")) else { return };
+    kill_all(&processes_of(data));
+    // who is killed leaves shared memory behind; its id is in the seventh line
+    if let Some(id) = note.lines().nth(6).and_then(|line| line.split_whitespace().nth(1)) {
+        let _ = Command::new("ipcrm").args(["-m", id]).stderr(Stdio::null()).status();
+    }
+    let _ = fs::remove_file(data.join("postmaster.pid"));
+    // its number may be somebody else's by now, who would then be taken for it
+    let _ = fs::remove_file(lock);
+}
+
+/// SIGKILL, and waits until they are gone.
+pub fn kill_all(processes: &[String]) {
+    signal("-KILL", processes);
+    while processes.iter().any(|pid| is_alive(pid)) {
+        std::thread::yield_now();
+    }
+}
+
+/// Words before a command that have it run as PostgreSQL's user, which refuses to be root.
+pub fn as_postgres() -> Vec<String> {
+    match is_root() {
+        true => ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"].map(str::to_owned).to_vec(),
+        false => Vec::new(),
+    }
+}
+
+/// Whether we are.
+pub fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0)
 }
 
 fn is_alive(pid: &str) -> bool {
@@ -256,13 +280,14 @@ fn signal(which: &str, processes: &[String]) {
     }
 }
 
-fn run(command: &mut Command) {
+/// Runs it to its end, which must be a good one.
+pub fn run(command: &mut Command) {
     let status = command.status().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(status.success(), "{command:?} ended with {status}");
 }
 
 /// Where Debian and others keep `initdb`.
-fn binaries() -> PathBuf {
+pub fn binaries() -> PathBuf {
     let mut found: Vec<PathBuf> = ["/usr/lib/postgresql", "/usr/pgsql"]
         .iter()
         .filter_map(|base| fs::read_dir(Path::new(base)).ok())

@@ -110,12 +110,12 @@ pub fn kill(directory: &Path, victim: Victim, fire: Fire) -> Toll {
         eprint!(".");
     }
     // at the end, because a task whose begin was not acknowledged waits for its lease to run out: a minute
-    await_no_tasks(&process, cluster.as_ref(), &counts);
+    await_no_tasks(|| tasks_left(&process, cluster.as_ref()), &counts);
     for (name, accepted) in built {
         toll.images += pictured(&process, &token, &name, &accepted.images, &counts);
         toll.finished += finished(&process, &token, &name, &accepted.servers, &counts);
     }
-    await_no_tasks(&process, cluster.as_ref(), &counts);
+    await_no_tasks(|| tasks_left(&process, cluster.as_ref()), &counts);
     if victim == Victim::OnSqlite {
         await_no_orphans(&process, &counts);
     }
@@ -127,7 +127,8 @@ pub fn kill(directory: &Path, victim: Victim, fire: Fire) -> Toll {
     toll
 }
 
-fn await_kept(counts: &Counts, wanted: u64) -> bool {
+/// Waits until so many changes were kept; false, which is noted as wrong, where nobody gets one through for a minute.
+pub fn await_kept(counts: &Counts, wanted: u64) -> bool {
     let begun = std::time::Instant::now();
     while counts.of(&counts.kept) < wanted {
         if begun.elapsed() > Duration::from_secs(60) {
@@ -149,15 +150,15 @@ pub fn check(process: &Process, token: &str, promises: &mut [Promises], counts: 
 
 /// What was accepted in a round.
 #[derive(Default)]
-struct Accepted {
+pub struct Accepted {
     /// Ids.
-    servers: Vec<String>,
+    pub servers: Vec<String>,
     /// Names.
-    images: Vec<String>,
+    pub images: Vec<String>,
 }
 
 /// Makes servers, and images of them, until told to stop or nobody answers; gives what was accepted.
-fn build(mut client: Client, name: &str, building: &AtomicBool) -> Accepted {
+pub fn build(mut client: Client, name: &str, building: &AtomicBool) -> Accepted {
     let maker = Maker::new(&mut client);
     let mut accepted = Accepted::default();
     while building.load(Ordering::SeqCst) && accepted.servers.len() < 20 {
@@ -179,7 +180,7 @@ fn build(mut client: Client, name: &str, building: &AtomicBool) -> Accepted {
 }
 
 /// Looks for the images of a round: the accepted ones are there, none twice, and each has the data of its checksum. Says how many.
-fn pictured(process: &Process, token: &str, name: &str, accepted: &[String], counts: &Counts) -> u64 {
+pub fn pictured(process: &Process, token: &str, name: &str, accepted: &[String], counts: &Counts) -> u64 {
     let mut client = Client::new(process.address, token);
     let path = "/image/v2/images?visibility=private&limit=1000&sort=created_at:desc";
     let mut seen = Vec::new();
@@ -248,11 +249,12 @@ fn await_no_orphans(process: &Process, counts: &Counts) {
     }
 }
 
-fn await_no_tasks(process: &Process, cluster: Option<&Cluster>, counts: &Counts) {
+/// Waits until nothing is left to be done: who was to do it may have to be waited for.
+pub fn await_no_tasks(tasks_left: impl Fn() -> i64, counts: &Counts) {
     let begun = std::time::Instant::now();
-    while tasks_left(process, cluster) > 0 {
+    while tasks_left() > 0 {
         if begun.elapsed() > Duration::from_secs(120) {
-            let tasks_left = tasks_left(process, cluster);
+            let tasks_left = tasks_left();
             return counts.wrong(&format!("{tasks_left} tasks are left"));
         }
         std::thread::sleep(Duration::from_millis(20));
@@ -260,8 +262,10 @@ fn await_no_tasks(process: &Process, cluster: Option<&Cluster>, counts: &Counts)
 }
 
 /// How many tasks nobody has finished.
+pub const TASKS_LEFT: &str = "SELECT count(*) FROM tasks";
+
 fn tasks_left(process: &Process, cluster: Option<&Cluster>) -> i64 {
-    let sql = "SELECT count(*) FROM tasks";
+    let sql = TASKS_LEFT;
     match cluster {
         Some(cluster) => cluster.sql(sql).trim().parse().expect("a number"),
         None => {
@@ -272,7 +276,7 @@ fn tasks_left(process: &Process, cluster: Option<&Cluster>) -> i64 {
 }
 
 /// Waits for the servers of a round, checks that all accepted ones are there, and takes them away; says how many there were.
-fn finished(process: &Process, token: &str, name: &str, accepted: &[String], counts: &Counts) -> u64 {
+pub fn finished(process: &Process, token: &str, name: &str, accepted: &[String], counts: &Counts) -> u64 {
     let mut client = Client::new(process.address, token);
     let list = client.ask("GET", &format!("/v2.1/servers?name={name}"), "").json();
     let there: Vec<String> = list

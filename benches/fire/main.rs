@@ -3,6 +3,7 @@
 //!     cargo bench --bench fire -- lost-updates --writes 1000000 --engine postgres --processes 2
 //!     cargo bench --bench fire -- kill --rounds 200 --engine sqlite|postgres|primary
 //!     cargo bench --bench fire -- trouble
+//!     cargo bench --bench fire -- patroni --rounds 15
 //!     cargo bench --bench fire -- first-starts --rounds 20
 //!     cargo bench --bench fire -- overload --of logins|lists|writes [--times 0.8,2,10] [--seconds 20] [--apart]
 //!     cargo bench --bench fire -- idle --connections 10000
@@ -17,6 +18,7 @@ mod cloud;
 mod cluster;
 mod cut;
 mod disk;
+mod failover;
 mod http;
 mod idle;
 mod kill;
@@ -25,6 +27,7 @@ mod lost;
 mod network;
 mod open;
 mod overload;
+mod patroni;
 mod process;
 #[path = "../shared/seed.rs"]
 mod seed;
@@ -134,6 +137,19 @@ fn main() {
             println!("{starts}");
             starts.lost
         }
+        Some("patroni") => {
+            let (rounds, changes) = (number(&arguments, "--rounds", 6), number(&arguments, "--changes", 200));
+            match failover::failovers(directory.path(), rounds, number(&arguments, "--clients", 16), changes) {
+                Ok(failovers) => {
+                    println!("{failovers}");
+                    failovers.wrong
+                }
+                Err(sentence) => {
+                    println!("LEFT OUT: {sentence}");
+                    1
+                }
+            }
+        }
         Some("first-starts") => {
             let rounds = number(&arguments, "--rounds", 20);
             let wrong = together::first_starts(directory.path(), rounds);
@@ -143,7 +159,7 @@ fn main() {
         }
         // cargo bench without a word, and cargo test --benches
         _ => {
-            println!("usage: cargo bench --bench fire -- lost-updates|kill|trouble|overload|idle|start …");
+            println!("usage: cargo bench --bench fire -- lost-updates|kill|trouble|patroni|overload|idle|start …");
             0
         }
     };

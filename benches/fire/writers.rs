@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use kilonova::json::Json;
 
@@ -268,5 +269,38 @@ impl Promises {
                 known.possible = vec![there];
             }
         }
+    }
+}
+
+/// Looks how long nobody gets a change through.
+pub struct Pulse {
+    over: Arc<AtomicBool>,
+    looking: std::thread::JoinHandle<Duration>,
+}
+
+impl Pulse {
+    /// From now on.
+    pub fn of(counts: &Arc<Counts>) -> Pulse {
+        let (over, counts) = (Arc::new(AtomicBool::new(false)), counts.clone());
+        let until = over.clone();
+        let looking = std::thread::spawn(move || {
+            let (mut kept, mut since, mut longest) = (counts.of(&counts.kept), Instant::now(), Duration::ZERO);
+            while !until.load(Ordering::SeqCst) {
+                std::thread::sleep(Duration::from_millis(1));
+                longest = longest.max(since.elapsed());
+                let now = counts.of(&counts.kept);
+                if now != kept {
+                    (kept, since) = (now, Instant::now());
+                }
+            }
+            longest
+        });
+        Pulse { over, looking }
+    }
+
+    /// Until now: the longest time between two changes that were acknowledged.
+    pub fn longest(self) -> Duration {
+        self.over.store(true, Ordering::SeqCst);
+        self.looking.join().expect("looking does not panic")
     }
 }

@@ -30,6 +30,7 @@ use crate::identity::password::PasswordError;
 use crate::json::{self, Json};
 use crate::model::ids::{ProjectId, RequestId};
 use crate::policy::evaluate::Verdicts;
+use crate::policy::rules::Rules;
 use crate::policy::{Caller, Policy, Refused};
 use call::{Call, token};
 use dialect::{Api, Dialect};
@@ -53,7 +54,7 @@ pub async fn handle_as(cloud: &Arc<Cloud>, request_id: RequestId, mut request: R
         // answered before there is anything to tell apart: no request id, no version
         return options();
     }
-    let mut visit = Visit { cloud, request_id, version: None, project: None };
+    let mut visit = Visit { cloud, rules: cloud.rules(), request_id, version: None, project: None };
     let path = std::mem::take(&mut request.path);
     let (dialect, tail) = dialect::door(collapsed(&path));
     let mut response = match visit.answer(dialect, tail, request).await {
@@ -68,6 +69,8 @@ pub async fn handle_as(cloud: &Arc<Cloud>, request_id: RequestId, mut request: R
 /// One request while it is answered: what is known of it for the headers and for the log.
 struct Visit<'a> {
     cloud: &'a Arc<Cloud>,
+    /// The policy from beginning to end, whatever comes in force meanwhile: who is an administrator and what that permits belong together.
+    rules: Arc<Rules>,
     request_id: RequestId,
     version: Option<Told>,
     project: Option<ProjectId>,
@@ -131,7 +134,7 @@ impl Visit<'_> {
             request_id: self.request_id,
             now: self.cloud.now(),
             seed: self.cloud.fresh_seed(),
-            policy: Policy::new(self.cloud.rules()),
+            policy: Policy::new(self.rules.clone()),
             verdicts: Mutex::new(Verdicts::none()),
         });
         check_query(operation, &call)?;
@@ -181,7 +184,7 @@ impl Visit<'_> {
             return Ok(None);
         }
         let Some(token) = token(headers) else { return Err(self.unauthenticated()) };
-        match self.cloud.caller(token, self.request_id).await {
+        match self.cloud.caller(token, self.request_id, &self.rules).await {
             Ok(caller) => {
                 self.project = caller.project_id.clone();
                 Ok(Some(caller))

@@ -11,7 +11,8 @@ use super::image;
 use super::network;
 use crate::config::Settings;
 use crate::policy::Scopes;
-use crate::policy::file::{FileError, LiveRules, Overrides, PolicyFiles};
+use crate::policy::file::{FileError, Overrides, PolicyFiles};
+use crate::policy::live::LiveRules;
 use crate::policy::rules::{Deprecated, RuleDefault, Rules, Settings as RuleSettings};
 use crate::policy::sample::sample;
 

@@ -95,7 +95,7 @@ struct Import {
     settings: SettingFlags,
 }
 
-type Failure = Box<dyn std::error::Error>;
+pub(super) type Failure = Box<dyn std::error::Error>;
 
 impl Db {
     pub(super) fn run(self) -> ExitCode {
@@ -109,7 +109,7 @@ impl Db {
     }
 }
 
-fn with(flags: SettingFlags, work: impl FnOnce(&Settings) -> Result<ExitCode, Failure>) -> ExitCode {
+pub(super) fn with(flags: SettingFlags, work: impl FnOnce(&Settings) -> Result<ExitCode, Failure>) -> ExitCode {
     let settings = match flags.load() {
         Ok(loaded) => loaded.settings,
         Err(code) => return code,
@@ -245,13 +245,13 @@ fn run_import(settings: &Settings, file: &Path) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn open(settings: &Settings, purpose: Purpose) -> Result<Store, Failure> {
+pub(super) async fn open(settings: &Settings, purpose: Purpose) -> Result<Store, Failure> {
     Ok(match &settings.database {
         Database::Embedded => Store::embedded_for(&settings.data_dir, purpose).await?,
         Database::Postgres(url) => Store::postgres_for(url, purpose).await?,
     })
 }
 
-fn runtime() -> io::Result<tokio::runtime::Runtime> {
+pub(super) fn runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
 }

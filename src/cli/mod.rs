@@ -8,6 +8,7 @@ mod describe;
 mod openrc;
 mod policy;
 mod progress;
+mod publish;
 mod serve;
 mod settings;
 mod start;
@@ -45,7 +46,7 @@ enum Command {
     Config(config::Config),
     /// Print the API as documents, made from the list of all its operations.
     Describe(describe::Describe),
-    /// Write down, check or explain the rules of who may do what.
+    /// Write down, check, explain or publish the rules of who may do what.
     Policy(policy::Policy),
     /// Back up, restore, check, export or import the database.
     Db(db::Db),

@@ -1,12 +1,14 @@
-//! `kilonova policy`: the rules of who may do what, written down, checked, explained.
+//! `kilonova policy`: the rules of who may do what, written down, checked, explained. How they are published is in `publish`.
 
+use std::collections::HashMap;
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use http::Method;
 
+use super::publish;
 use super::settings::SettingFlags;
 use crate::api::dialect::{self, Dialect};
 use crate::api::endpoint::Operation;
@@ -15,7 +17,7 @@ use crate::api::table;
 use crate::config::{self, Settings};
 use crate::identity::bootstrap::ROLES;
 use crate::policy::evaluate::{Case, Fact, Facts, Outcome, Verdicts};
-use crate::policy::file::{FileError, PolicyFiles};
+use crate::policy::file::{FileError, Overrides, Place, PolicyFiles};
 use crate::policy::rules::Rules;
 use crate::policy::{Caller, Scopes};
 
@@ -43,8 +45,22 @@ enum What {
     ///   kilonova policy explain os_compute_api:server-metadata:update --role reader
     ///   kilonova policy explain "PUT /v2.1/servers/ID/metadata/KEY" --role member --project blue --target-project green
     ///   kilonova policy explain os_compute_api:server-metadata:index --role auditor --file new-policy.yaml
+    ///
+    /// A published policy is not looked at: `kilonova policy published > FILE`, and give that with --file.
     #[command(verbatim_doc_comment)]
     Explain(Explain),
+    /// Put a policy in force in every server process of the database, without a restart.
+    ///
+    /// The file is checked as `policy check FILE` does, and refused if something is wrong with it. It takes the place of what was
+    /// published before. The policy files of a host count over it there, rule by rule; what it does not name keeps its default.
+    ///
+    /// On PostgreSQL the processes hear of it at once. The embedded database belongs to one process: while that runs, write its
+    /// policy.yaml instead.
+    Publish(publish::Publish),
+    /// Print the published policy as it was given; exit code 1 if there is none.
+    Published(publish::Published),
+    /// Take the published policy out of force in every server process: the policy files and the defaults remain.
+    Withdraw(publish::Withdraw),
 }
 
 #[derive(Debug, Args)]
@@ -95,6 +111,9 @@ fn fact(text: &str) -> Result<(String, String), String> {
 impl Policy {
     pub(super) fn run(self) -> ExitCode {
         let (settings, outcome) = match self.what {
+            What::Publish(publish) => return publish.run(),
+            What::Published(published) => return published.run(),
+            What::Withdraw(withdraw) => return withdraw.run(),
             What::Sample => {
                 super::print(&table::sample_policy());
                 return ExitCode::SUCCESS;
@@ -129,10 +148,18 @@ fn files(settings: &Settings, alone: Option<PathBuf>) -> PolicyFiles {
     }
 }
 
+/// Says so where there is no such file.
+pub(super) fn must_exist(path: &Path) -> Result<(), ExitCode> {
+    if path.exists() {
+        return Ok(());
+    }
+    eprintln!("kilonova: there is no file {}", path.display());
+    Err(ExitCode::from(super::WRONG_USE))
+}
+
 fn run_check(settings: &Settings, file: Option<PathBuf>) -> ExitCode {
-    if let Some(path) = file.as_ref().filter(|path| !path.exists()) {
-        eprintln!("kilonova: there is no file {}", path.display());
-        return ExitCode::from(super::WRONG_USE);
+    if let Some(Err(code)) = file.as_deref().map(must_exist) {
+        return code;
     }
     match problems(&files(settings, file), settings) {
         Ok(problems) if problems.is_empty() => {
@@ -152,8 +179,16 @@ fn run_check(settings: &Settings, file: Option<PathBuf>) -> ExitCode {
 
 /// What is wrong with the rules of the files, each with its place.
 fn problems(files: &PolicyFiles, settings: &Settings) -> Result<Vec<String>, FileError> {
-    let rules = table::joined(files.load()?, settings);
-    let places = files.places()?;
+    let mut problems = problems_of(files.load()?, &files.places()?, settings);
+    if let Some(json) = files.fallback_file.as_ref().filter(|json| json.exists() && files.policy_file.exists()) {
+        problems.push(format!("{}: not read, since there is {}", json.display(), files.policy_file.display()));
+    }
+    Ok(problems)
+}
+
+/// What is wrong with these rules, over the defaults of the code.
+pub(super) fn problems_of(overrides: Overrides, places: &HashMap<String, Place>, settings: &Settings) -> Vec<String> {
+    let rules = table::joined(overrides, settings);
     let told = |rule: &str, sentence: &str| match places.get(rule) {
         Some(place) => format!("{place}: rule \"{rule}\": {sentence}"),
         None => format!("rule \"{rule}\": {sentence}"),
@@ -166,10 +201,7 @@ fn problems(files: &PolicyFiles, settings: &Settings) -> Result<Vec<String>, Fil
         let nearest = nearest(name, known.iter().copied());
         problems.push(told(name, &format!("nothing asks for it; the nearest that is asked is \"{nearest}\"")));
     }
-    if let Some(json) = files.fallback_file.as_ref().filter(|json| json.exists() && files.policy_file.exists()) {
-        problems.push(format!("{}: not read, since there is {}", json.display(), files.policy_file.display()));
-    }
-    Ok(problems)
+    problems
 }
 
 fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> &'a str {

@@ -73,10 +73,13 @@ pub(super) async fn put_together(settings: Settings, public_url: String) -> Resu
         chance: Arc::new(buffered_random),
         public_url,
     };
-    Ok(Cloud::new(&directory, parts)?)
+    let cloud = Cloud::new(&directory, parts)?;
+    cloud.begin_with_published_policy().await?;
+    Ok(cloud)
 }
 
-fn now() -> Timestamp {
+/// The time of this machine.
+pub(super) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_microseconds(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
@@ -168,10 +171,17 @@ async fn keep_at(cloud: &Cloud, job: work::Job) -> Result<(), StoreError> {
     }
 }
 
-/// Looks for changed policy files.
+/// Looks for changed policy files again and again; and for a published policy, when there is news of one.
 async fn keep_policy(cloud: Arc<Cloud>) {
+    // it may have changed between the start and now
+    let mut is_news = true;
     loop {
-        tokio::time::sleep(POLICY_LOOK).await;
+        if is_news && let Err(error) = cloud.take_published_policy().await {
+            tracing::debug!(%error, "whether another policy was published is not known; asked again soon");
+        } else {
+            is_news = false;
+        }
+        is_news |= tokio::time::timeout(POLICY_LOOK, cloud.policy_news.notified()).await.is_ok();
         match cloud.live_rules().reload_if_changed() {
             Ok(None) => {}
             Ok(Some(reloaded)) => {
@@ -179,6 +189,7 @@ async fn keep_policy(cloud: Arc<Cloud>) {
                     tracing::error!(path = %path.display(), "a policy file is gone, and its rules with it");
                 }
                 tracing::info!("policy reloaded");
+                cloud.tell_replaced();
             }
             Err(error) => tracing::error!(%error, "policy not reloaded; the old rules stay in force"),
         }

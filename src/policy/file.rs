@@ -1,20 +1,17 @@
-//! Policy files: `policy.yaml` (or `policy.json`, which is read as YAML too) and the files of `policy.d`, read whole and under limits,
-//! and read again when they have changed. What the rules in them mean is in `rule` and `rules`.
+//! Policy files: `policy.yaml` (or `policy.json`, which is read as YAML too) and the files of `policy.d`, read whole and under limits.
+//! When they are read again is in `live`, what the rules in them mean in `rule` and `rules`.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, TryLockError};
 use std::time::SystemTime;
 
-use arc_swap::ArcSwap;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle};
 
 use super::rule::RuleText;
-use super::rules::Rules;
 
 /// How long one policy file may be.
 pub const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
@@ -121,6 +118,13 @@ impl Stamp {
     }
 }
 
+impl Snapshot {
+    /// The files that are not in another one.
+    pub(super) fn without(self, other: &Snapshot) -> Vec<PathBuf> {
+        self.0.into_keys().filter(|path| !other.0.contains_key(path)).collect()
+    }
+}
+
 impl PolicyFiles {
     /// Reads every file. None at all means no overrides.
     ///
@@ -158,9 +162,7 @@ impl PolicyFiles {
     pub fn places(&self) -> Result<HashMap<String, Place>, FileError> {
         let mut places = HashMap::new();
         for path in self.paths()? {
-            for (name, line) in read(&path)?.iter().flat_map(|text| keys(text)) {
-                places.insert(name, Place { path: path.clone(), line });
-            }
+            places.extend(read(&path)?.iter().flat_map(|text| places_in(&path, text)));
         }
         Ok(places)
     }
@@ -177,6 +179,11 @@ impl PolicyFiles {
         }
         Ok(paths)
     }
+}
+
+/// The line of each rule in the text of a file, in order.
+pub fn places_in(path: &Path, text: &str) -> impl Iterator<Item = (String, Place)> {
+    keys(text).into_iter().map(|(name, line)| (name, Place { path: path.to_owned(), line }))
 }
 
 /// The files of a directory by name, without hidden ones and subdirectories.
@@ -210,7 +217,11 @@ fn present<T>(path: &Path, got: io::Result<T>) -> Result<Option<T>, FileError> {
     }
 }
 
-fn read(path: &Path) -> Result<Option<String>, FileError> {
+/// A file as it stands; none where there is none.
+///
+/// # Errors
+/// Where it is no file, too long, or not text.
+pub fn read(path: &Path) -> Result<Option<String>, FileError> {
     // Asked before opening, because opening a pipe would wait for its writer.
     let Some(metadata) = present(path, fs::metadata(path))? else { return Ok(None) };
     if !metadata.is_file() {
@@ -230,8 +241,20 @@ fn read(path: &Path) -> Result<Option<String>, FileError> {
     })
 }
 
-fn parse_file(path: &Path, text: &str) -> Result<Overrides, FileError> {
+/// What the text of a file says.
+///
+/// # Errors
+/// Where it is no policy, with the file's name and the line.
+pub fn parse_file(path: &Path, text: &str) -> Result<Overrides, FileError> {
     parse_text(text).map_err(|(line, sentence)| FileError::Content { path: path.to_owned(), line, sentence })
+}
+
+/// Reads a policy that is no file of this host.
+///
+/// # Errors
+/// As for a file, which is named after the revision.
+pub fn parse_published(revision: i64, text: &str) -> Result<Overrides, FileError> {
+    parse_file(Path::new(&format!("published policy, revision {revision}")), text)
 }
 
 /// Reads one file's text; an error is a line and a sentence.
@@ -403,78 +426,9 @@ impl<'de> Visitor<'de> for AlternativeVisitor {
     }
 }
 
-/// The rules in force, and the files they come from.
-pub struct LiveRules {
-    files: PolicyFiles,
-    build: Box<dyn Fn(Overrides) -> Rules + Send + Sync>,
-    current: ArcSwap<Rules>,
-    /// What was last looked at, taken or not, so that a broken file is told once and not at every look.
-    seen: Mutex<Option<Snapshot>>,
-}
-
-/// What a reload brought.
-#[derive(Debug)]
-pub struct Reloaded {
-    /// The rules now in force.
-    pub rules: Arc<Rules>,
-    /// Files which are gone, and their rules with them.
-    pub gone: Vec<PathBuf>,
-}
-
-impl LiveRules {
-    /// Loads the files. `build` joins what they say with the defaults of the code.
-    ///
-    /// # Errors
-    /// The first file that cannot be taken.
-    pub fn load(
-        files: PolicyFiles,
-        build: impl Fn(Overrides) -> Rules + Send + Sync + 'static,
-    ) -> Result<LiveRules, FileError> {
-        // Before reading, so that what is written in between is noticed at the next look.
-        let seen = files.snapshot()?;
-        let current = ArcSwap::from_pointee(build(files.load()?));
-        Ok(LiveRules { files, build: Box::new(build), current, seen: Mutex::new(Some(seen)) })
-    }
-
-    /// The rules in force. Whoever holds them keeps them, whatever is reloaded meanwhile.
-    pub fn current(&self) -> Arc<Rules> {
-        self.current.load_full()
-    }
-
-    /// Looks whether a file has changed, appeared or gone, and if so puts all rules in force anew, at once.
-    ///
-    /// # Errors
-    /// The first file that cannot be taken: the old rules stay in force, and the same files are not tried again until they change.
-    pub fn reload_if_changed(&self) -> Result<Option<Reloaded>, FileError> {
-        let mut seen = match self.seen.try_lock() {
-            Ok(seen) => seen,
-            // Somebody else is looking right now; nobody waits for that.
-            Err(TryLockError::WouldBlock) => return Ok(None),
-            // What is behind the lock is whole at every moment, so a panic of another holder is no reason not to go on.
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-        };
-        let now = match self.files.snapshot() {
-            Ok(now) => now,
-            Err(_) if seen.is_none() => return Ok(None),
-            Err(error) => {
-                *seen = None;
-                return Err(error);
-            }
-        };
-        if seen.as_ref() == Some(&now) {
-            return Ok(None);
-        }
-        let before = seen.replace(now.clone()).unwrap_or_default();
-        let rules = Arc::new((self.build)(self.files.load()?));
-        self.current.store(Arc::clone(&rules));
-        let gone = before.0.into_keys().filter(|path| !now.0.contains_key(path)).collect();
-        Ok(Some(Reloaded { rules, gone }))
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::super::rules::{RuleDefault, Settings};
+pub(super) mod tests {
+    use super::super::rules::{Rules, Settings};
     use super::*;
 
     fn text(of: &str) -> RuleText {
@@ -485,7 +439,7 @@ mod tests {
         RuleText::List(alternatives.iter().map(|all| all.iter().map(|&text| text.to_owned()).collect()).collect())
     }
 
-    fn folder() -> (tempfile::TempDir, PolicyFiles) {
+    pub(in crate::policy) fn folder() -> (tempfile::TempDir, PolicyFiles) {
         let folder = tempfile::tempdir().expect("a temporary directory");
         let files = PolicyFiles {
             policy_file: folder.path().join("policy.yaml"),
@@ -495,20 +449,12 @@ mod tests {
         (folder, files)
     }
 
-    fn write(path: &Path, content: &str) {
+    pub(in crate::policy) fn write(path: &Path, content: &str) {
         fs::create_dir_all(path.parent().expect("a file in a directory")).expect("a directory");
         fs::write(path, content).expect("a written file");
     }
 
-    fn live(files: &PolicyFiles) -> LiveRules {
-        let build = |overrides| {
-            let defaults = [RuleDefault { name: "a", check: "role:code", ..RuleDefault::default() }];
-            Rules::new(overrides, &defaults, &Settings::default())
-        };
-        LiveRules::load(files.clone(), build).expect("files that can be taken")
-    }
-
-    fn check_of_a(rules: &Rules) -> String {
+    pub(in crate::policy) fn check_of_a(rules: &Rules) -> String {
         rules
             .list()
             .iter()
@@ -643,69 +589,5 @@ mod tests {
         assert_eq!(line("b"), (Some("1.json"), 2));
         assert_eq!(line("c"), (Some("policy.yaml"), 6));
         assert_eq!(places.len(), 3);
-    }
-
-    #[test]
-    fn unchanged_files_are_not_read_again() {
-        let (_folder, files) = folder();
-        write(&files.policy_file, "a: role:x");
-        assert!(live(&files).reload_if_changed().expect("good files").is_none());
-    }
-
-    #[test]
-    fn a_change_comes_into_force_and_earlier_holders_keep_theirs() {
-        let (_folder, files) = folder();
-        let live = live(&files);
-        let earlier = live.current();
-        write(&files.policy_file, "a: role:file");
-        assert!(live.reload_if_changed().expect("good files").is_some());
-        assert_eq!(check_of_a(&live.current()), "role:file");
-        assert_eq!(check_of_a(&earlier), "role:code");
-    }
-
-    #[test]
-    fn a_change_of_the_same_length_is_noticed() {
-        let (folder, files) = folder();
-        write(&files.policy_file, "a: role:x");
-        let live = live(&files);
-        let other = folder.path().join("other");
-        write(&other, "a: role:y");
-        fs::rename(&other, &files.policy_file).expect("a renamed file");
-        live.reload_if_changed().expect("good files");
-        assert_eq!(check_of_a(&live.current()), "role:y");
-    }
-
-    #[test]
-    fn a_new_file_in_the_directory_is_noticed() {
-        let (_folder, files) = folder();
-        let live = live(&files);
-        write(&files.policy_dirs[0].join("1.yaml"), "a: role:d");
-        live.reload_if_changed().expect("good files");
-        assert_eq!(check_of_a(&live.current()), "role:d");
-    }
-
-    #[test]
-    fn a_file_that_goes_takes_its_rules_with_it_and_is_named() {
-        let (_folder, files) = folder();
-        write(&files.policy_file, "a: role:file");
-        let live = live(&files);
-        fs::remove_file(&files.policy_file).expect("a removed file");
-        let reloaded = live.reload_if_changed().expect("no files").expect("a change");
-        assert_eq!(reloaded.gone, [files.policy_file]);
-        assert_eq!(check_of_a(&reloaded.rules), "role:code");
-    }
-
-    #[test]
-    fn a_file_that_breaks_is_told_once_and_changes_nothing() {
-        let (_folder, files) = folder();
-        write(&files.policy_file, "a: role:file");
-        let live = live(&files);
-        write(&files.policy_file, "a: [");
-        assert!(live.reload_if_changed().is_err());
-        assert!(live.reload_if_changed().expect("told already").is_none());
-        assert_eq!(check_of_a(&live.current()), "role:file");
-        write(&files.policy_file, "a: role:mended");
-        assert!(live.reload_if_changed().expect("a good file").is_some());
-        assert_eq!(check_of_a(&live.current()), "role:mended");
     }
 }

@@ -1,9 +1,10 @@
 //! The locks: who may do what. A row that the store hands out is `Guarded`, and nobody can look into it; `Policy::allow`
-//! asks the rules and gives `Allowed`, the proof that verbs ask for. The rule language is in `rule`, its files in `file`.
+//! asks the rules and gives `Allowed`, the proof that verbs ask for. The rule language is in `rule`, its files in `file`, what is in force in `live`.
 
 pub mod evaluate;
 pub mod explain;
 pub mod file;
+pub mod live;
 pub mod remote;
 pub mod rule;
 pub mod rules;

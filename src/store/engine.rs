@@ -96,6 +96,8 @@ pub enum Effect {
     TasksRecorded,
     /// Users, projects, roles, grants, the catalog or revocations changed: nothing remembered about tokens holds any longer.
     IdentityChanged,
+    /// A policy was published for all processes, or withdrawn.
+    PolicyPublished,
 }
 
 /// One transaction, as a script sees it.

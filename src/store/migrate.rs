@@ -13,6 +13,7 @@ const STEPS: &[(i64, &str)] = &[
     (5, include_str!("../../migrations/0005_uploads.sql")),
     (6, include_str!("../../migrations/0006_lists.sql")),
     (7, include_str!("../../migrations/0007_servers_by_number.sql")),
+    (8, include_str!("../../migrations/0008_published_policy.sql")),
 ];
 
 /// What a database is opened for.
@@ -24,6 +25,8 @@ pub enum Purpose {
     Import,
     /// To be looked at, perhaps beside a server: nothing is changed.
     Look,
+    /// To have something changed, perhaps beside servers that go on: its schema must be the one that they and this program know.
+    Change,
 }
 
 /// The step of the schema that this program knows.
@@ -56,6 +59,10 @@ pub fn prepare(tx: &mut dyn Tx, purpose: Purpose, adapted: impl Fn(&str) -> Stri
         }
         Purpose::Import => apply(tx, adapted),
         Purpose::Look => must_be_current(tx),
+        Purpose::Change => {
+            must_be_current(tx)?;
+            refuse_half_imported(tx)
+        }
     }
 }
 

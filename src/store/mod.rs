@@ -11,6 +11,7 @@ pub mod images;
 pub mod items;
 pub mod key_pairs;
 pub mod migrate;
+pub mod policies;
 pub mod postgres;
 pub mod quotas;
 pub mod schema;
@@ -51,7 +52,7 @@ impl Store {
     /// Where the file cannot be opened, or is not one for this purpose.
     pub async fn embedded_for(directory: &Path, purpose: Purpose) -> Result<Store, StoreError> {
         let path = directory.join(sqlite::FILE);
-        if purpose == Purpose::Look && !path.exists() {
+        if matches!(purpose, Purpose::Look | Purpose::Change) && !path.exists() {
             return Err(StoreError::Unavailable(format!("there is no {}", path.display())));
         }
         Store::prepared(Arc::new(sqlite::Sqlite::open(&path)?), purpose, migrate::with_row_numbers).await
@@ -99,7 +100,7 @@ impl Store {
         let script = move |tx: &mut dyn Tx| migrate::prepare(tx, purpose, adapted);
         match purpose {
             Purpose::Serve | Purpose::Import => store.write(script).await?,
-            Purpose::Look => store.read(script).await?,
+            Purpose::Look | Purpose::Change => store.read(script).await?,
         }
         Ok(store)
     }

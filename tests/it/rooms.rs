@@ -36,6 +36,7 @@ mod panics;
 mod passwords;
 mod plans;
 mod policy;
+mod published;
 mod quotas;
 mod replay;
 mod sample;

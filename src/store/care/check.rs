@@ -15,6 +15,7 @@ use crate::json::{self, Json};
 use crate::model::ids::ServerId;
 use crate::model::image::{ImageStatus, Visibility};
 use crate::model::server::{PowerState, TaskState, VmState};
+use crate::policy::file::parse_published;
 use crate::store::schema::Table;
 use crate::store::{Store, StoreError, Tx, items};
 
@@ -145,9 +146,17 @@ impl Findings {
             }
         }
         match row.table.name.as_str() {
+            "published_policies" => self.policy(row),
             "servers" => self.server(row),
             "images" => self.image(row),
             _ => {}
+        }
+    }
+
+    fn policy(&mut self, row: &Named<'_>) {
+        let text = row.text("content").unwrap_or_default();
+        if let Err(error) = parse_published(row.int("revision").unwrap_or(0), text) {
+            self.wrong.push(error.to_string());
         }
     }
 

@@ -71,8 +71,10 @@ pub fn write(
         }
     }
     kept.effects.dedup();
-    if kept.effects.contains(&Effect::IdentityChanged) {
-        connection.later(&format!("NOTIFY {}", news::CHANNEL));
+    for (effect, channel) in news::CHANNELS {
+        if kept.effects.contains(&effect) {
+            connection.later(&format!("NOTIFY {channel}"));
+        }
     }
     // a transaction that changed nothing has no outcome to be unsure of
     if kept.changed { connection.commit_marked() } else { connection.plain("COMMIT") }

@@ -84,7 +84,7 @@ impl Lost {
 /// A connection to a server that takes writes. It lives on a small runtime of its own, which turns only while somebody waits.
 pub struct Connection {
     client: Client,
-    news: UnboundedReceiver<()>,
+    news: UnboundedReceiver<String>,
     statements: HashMap<String, Statement>,
     later: Vec<Later>,
     mark: Option<Mark>,
@@ -111,8 +111,8 @@ impl Connection {
                     // its end is seen by whoever waits for the client
                     while let Some(Ok(message)) = std::future::poll_fn(|context| connection.poll_message(context)).await
                     {
-                        if matches!(message, AsyncMessage::Notification(_)) {
-                            let _ = tell.send(());
+                        if let AsyncMessage::Notification(notification) = message {
+                            let _ = tell.send(notification.channel().to_owned());
                         }
                     }
                 });
@@ -168,16 +168,16 @@ impl Connection {
         self.plain("SET statement_timeout = 0; SET lock_timeout = 0")
     }
 
-    /// Waits for a notification on a channel that was listened to; false where none came in time.
+    /// Waits for a notification on a channel that was listened to, and names the channel; none where none came in time.
     ///
     /// # Errors
     /// Where the connection is gone.
-    pub fn wait_for_news(&mut self, patience: Duration) -> Result<bool, Lost> {
+    pub fn wait_for_news(&mut self, patience: Duration) -> Result<Option<String>, Lost> {
         let Connection { runtime, news, .. } = self;
         match runtime.block_on(async { tokio::time::timeout(patience, news.recv()).await }) {
-            Ok(Some(())) => Ok(true),
+            Ok(Some(channel)) => Ok(Some(channel)),
             Ok(None) => Err(Lost::Connection("the connection is gone".into())),
-            Err(_) => Ok(false),
+            Err(_) => Ok(None),
         }
     }
 

@@ -1,5 +1,5 @@
-//! How processes on one database hear that identity has changed: PostgreSQL's notifications, sent with the commit that changed it. While
-//! the connection they come on is down nothing can be heard, so everything remembered is forgotten again and again.
+//! How processes on one database hear that identity has changed, or that a policy was published: PostgreSQL's notifications, sent with the
+//! commit that did it. While the connection they come on is down nothing can be heard, so everything remembered is forgotten again and again.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -10,8 +10,9 @@ use super::hosts::Hosts;
 use super::{Listener, spawn};
 use crate::store::engine::{Effect, StoreError};
 
-/// The channel.
-pub const CHANNEL: &str = "kilonova_identity";
+/// What others are told of, each on a channel of its own: to look for a policy costs a read, so nobody does it for every token that is revoked.
+pub const CHANNELS: [(Effect, &str); 2] =
+    [(Effect::IdentityChanged, "kilonova_identity"), (Effect::PolicyPublished, "kilonova_policy")];
 /// How often a thread that waits looks whether it is still wanted.
 const LOOK: Duration = Duration::from_millis(200);
 /// After how many looks without news the server is asked whether it is still there: a cut network says nothing, for ever.
@@ -34,15 +35,15 @@ pub fn listen(hosts: Hosts, listener: Arc<OnceLock<Listener>>) -> Result<Listeni
     let stopped = Arc::new(AtomicBool::new(false));
     let over = stopped.clone();
     spawn("postgres-news".into(), move || {
-        let tell = || {
+        let tell = |effect| {
             if let Some(listener) = listener.get() {
-                listener(Effect::IdentityChanged);
+                listener(effect);
             }
         };
         while !over.load(Ordering::Relaxed) {
             let heard = Connection::open(&hosts).map(|connection| hear(connection, &over, &tell));
             if heard.is_err() || !over.load(Ordering::Relaxed) {
-                tell();
+                tell_all(&tell);
                 std::thread::sleep(DEAF);
             }
         }
@@ -51,14 +52,16 @@ pub fn listen(hosts: Hosts, listener: Arc<OnceLock<Listener>>) -> Result<Listeni
 }
 
 /// Passes on what is heard until the connection breaks or nobody wants to hear.
-fn hear(mut connection: Connection, over: &AtomicBool, tell: &dyn Fn()) -> Result<(), Lost> {
-    connection.plain(&format!("LISTEN {CHANNEL}"))?;
+fn hear(mut connection: Connection, over: &AtomicBool, tell: &dyn Fn(Effect)) -> Result<(), Lost> {
+    for (_, channel) in CHANNELS {
+        connection.plain(&format!("LISTEN {channel}"))?;
+    }
     // whatever changed before was not heard
-    tell();
+    tell_all(tell);
     let mut quiet = 0;
     while !over.load(Ordering::Relaxed) {
-        if connection.wait_for_news(LOOK)? {
-            tell();
+        if let Some(on) = connection.wait_for_news(LOOK)? {
+            CHANNELS.iter().filter(|(_, channel)| *channel == on).for_each(|(effect, _)| tell(*effect));
             continue;
         }
         quiet += 1;
@@ -67,4 +70,9 @@ fn hear(mut connection: Connection, over: &AtomicBool, tell: &dyn Fn()) -> Resul
         }
     }
     Ok(())
+}
+
+/// That anything may have changed.
+fn tell_all(tell: &dyn Fn(Effect)) {
+    CHANNELS.iter().for_each(|(effect, _)| tell(*effect));
 }
