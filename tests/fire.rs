@@ -89,6 +89,34 @@ fn of_two_first_starts_at_once_one_makes_the_cloud_and_both_serve_it() {
     assert_eq!(together::first_starts(directory.path(), 3), [""; 0]);
 }
 
+#[test]
+fn a_published_policy_is_obeyed_by_both_of_two_processes_until_it_is_withdrawn() {
+    let directory = tempfile::tempdir().expect("a directory");
+    assert_eq!(together::published(directory.path(), 2).0, [""; 0]);
+}
+
+#[test]
+fn beside_a_process_on_the_embedded_database_nothing_is_published_and_before_it_starts_it_is() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut process = process::Process::new(directory.path(), None);
+    process.start().unwrap_or_else(|said| panic!("the server starts: {said}"));
+    let token = process.token("demo");
+    let status = |process: &process::Process| {
+        http::Client::new(process.address, &token).ask("GET", "/v2.1/servers/detail", "").status()
+    };
+    assert_eq!(status(&process), 200);
+    let file = directory.path().join("new.yaml");
+    std::fs::write(&file, "os_compute_api:servers:detail: \"!\"\n").expect("a file");
+    let publish = ["policy", "publish", file.to_str().expect("the path is in UTF-8")];
+    let (went_well, _, said) = process.command(&publish);
+    assert!(!went_well && said.contains("in use by another kilonova") && said.contains("policy.yaml"), "{said}");
+    process.kill();
+    let (went_well, _, said) = process.command(&publish);
+    assert!(went_well, "{said}");
+    process.start().unwrap_or_else(|said| panic!("the server starts: {said}"));
+    assert_eq!(status(&process), 403);
+}
+
 #[track_caller]
 fn it_is_survived(trouble: fn(&std::path::Path) -> trouble::Came) {
     let directory = tempfile::tempdir().expect("a directory");

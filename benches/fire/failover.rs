@@ -45,11 +45,18 @@ impl fmt::Display for Failovers {
         writeln!(f, "Patroni, 3 nodes, 2 servers: {} leaders lost", self.rounds)?;
         writeln!(f, "  acknowledged changes: {}; lost, halved or not answered: {}", self.kept, self.wrong)?;
         writeln!(f, "  changes refused or of unknown outcome, found to be whole or absent: {}", self.unknown)?;
-        writeln!(f, "  servers built meanwhile: {}; images made of them, each with its data: {}", self.finished, self.images)?;
+        writeln!(
+            f,
+            "  servers built meanwhile: {}; images made of them, each with its data: {}",
+            self.finished, self.images
+        )?;
         for (loss, times) in LOSSES.iter().zip(&self.silences) {
             if let (Some(worst), Some(median)) = (times.last(), times.get(times.len() / 2)) {
                 let (median, worst) = (median.as_secs_f64(), worst.as_secs_f64());
-                writeln!(f, "  {loss:?}: longest time without an acknowledged change: median {median:.1} s, worst {worst:.1} s")?;
+                writeln!(
+                    f,
+                    "  {loss:?}: longest time without an acknowledged change: median {median:.1} s, worst {worst:.1} s"
+                )?;
             }
         }
         Ok(())

@@ -2,12 +2,37 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use kilonova::json::{self, Json};
 
 /// Longer than any answer may take; a client that waits so long counts as a hang.
 const HANG: Duration = Duration::from_secs(30);
+/// How long a client waits behind a load balancer: longer than any server keeps it waiting while its database is away.
+const HANG_BALANCED: Duration = Duration::from_secs(15);
+
+/// Servers behind a load balancer, which knows of some that they are lost.
+#[derive(Debug, Default)]
+pub struct Balancer {
+    /// All of them.
+    pub addresses: Vec<SocketAddr>,
+    /// Those that are lost.
+    pub lost: Mutex<Vec<SocketAddr>>,
+}
+
+impl Balancer {
+    fn is_lost(&self, address: SocketAddr) -> bool {
+        self.lost.lock().expect("nobody panics while holding it").contains(&address)
+    }
+
+    /// The next that is not lost.
+    fn after(&self, address: SocketAddr) -> SocketAddr {
+        let at = self.addresses.iter().position(|known| *known == address).unwrap_or(0);
+        let next = self.addresses.iter().cycle().skip(at + 1).take(self.addresses.len());
+        next.copied().find(|next| !self.is_lost(*next)).unwrap_or(address)
+    }
+}
 
 /// What came of a request.
 #[derive(Debug)]
@@ -43,12 +68,19 @@ pub struct Client {
     address: SocketAddr,
     token: String,
     stream: Option<BufReader<TcpStream>>,
+    balancer: Option<Arc<Balancer>>,
 }
 
 impl Client {
     /// With this token, which may be empty.
     pub fn new(address: SocketAddr, token: &str) -> Client {
-        Client { address, token: token.to_owned(), stream: None }
+        Client { address, token: token.to_owned(), stream: None, balancer: None }
+    }
+
+    /// Behind a load balancer, at one server until that one is lost.
+    pub fn behind(balancer: &Arc<Balancer>, at: usize, token: &str) -> Client {
+        let address = balancer.addresses[at % balancer.addresses.len()];
+        Client { balancer: Some(balancer.clone()), ..Client::new(address, token) }
     }
 
     /// Whom it asks.
@@ -72,7 +104,12 @@ impl Client {
             }
             Err(error) => {
                 self.stream = None;
-                let hangs = [std::io::ErrorKind::WouldBlock, std::io::ErrorKind::TimedOut].contains(&error.kind());
+                let mut hangs = [std::io::ErrorKind::WouldBlock, std::io::ErrorKind::TimedOut].contains(&error.kind());
+                if let Some(balancer) = &self.balancer {
+                    // who is lost answers nobody
+                    hangs &= !balancer.is_lost(self.address);
+                    self.address = balancer.after(self.address);
+                }
                 if hangs { Said::Hang } else { Said::Nothing }
             }
         }
@@ -86,9 +123,10 @@ impl Client {
         body: &str,
     ) -> std::io::Result<(u16, bool, Vec<u8>, bool)> {
         if self.stream.is_none() {
-            let stream = TcpStream::connect(self.address)?;
+            let patience = if self.balancer.is_some() { HANG_BALANCED } else { HANG };
+            let stream = TcpStream::connect_timeout(&self.address, patience)?;
             stream.set_nodelay(true)?;
-            stream.set_read_timeout(Some(HANG))?;
+            stream.set_read_timeout(Some(patience))?;
             self.stream = Some(BufReader::new(stream));
         }
         let stream = self.stream.as_mut().expect("it was made in the lines before");

@@ -3,8 +3,10 @@
 //!     cargo bench --bench fire -- lost-updates --writes 1000000 --engine postgres --processes 2
 //!     cargo bench --bench fire -- kill --rounds 200 --engine sqlite|postgres|primary
 //!     cargo bench --bench fire -- trouble
-//!     cargo bench --bench fire -- patroni --rounds 15
+//!     cargo bench --bench fire -- hosts --rounds 12
+//!     cargo bench --bench fire -- patroni --rounds 18
 //!     cargo bench --bench fire -- first-starts --rounds 20
+//!     cargo bench --bench fire -- published --rounds 20
 //!     cargo bench --bench fire -- overload --of logins|lists|writes [--times 0.8,2,10] [--seconds 20] [--apart]
 //!     cargo bench --bench fire -- idle --connections 10000
 //!     cargo bench --bench fire -- start --servers 1000000 --rounds 20 [--keep DIR]
@@ -19,6 +21,7 @@ mod cluster;
 mod cut;
 mod disk;
 mod failover;
+mod hosts;
 mod http;
 mod idle;
 mod kill;
@@ -137,6 +140,13 @@ fn main() {
             println!("{starts}");
             starts.lost
         }
+        Some("hosts") => {
+            let (rounds, changes) = (number(&arguments, "--rounds", 6), number(&arguments, "--changes", 200));
+            hosts::lost(directory.path(), rounds, number(&arguments, "--clients", 18), changes).map_or(0, |lost| {
+                println!("{lost}");
+                lost.wrong
+            })
+        }
         Some("patroni") => {
             let (rounds, changes) = (number(&arguments, "--rounds", 6), number(&arguments, "--changes", 200));
             match failover::failovers(directory.path(), rounds, number(&arguments, "--clients", 16), changes) {
@@ -157,9 +167,20 @@ fn main() {
             wrong.iter().take(5).for_each(|wrong| println!("  WRONG: {wrong}"));
             wrong.len() as u64
         }
+        Some("published") => {
+            let rounds = number(&arguments, "--rounds", 20);
+            let (wrong, times) = together::published(directory.path(), rounds);
+            let at = |place: usize| times.get(place).map_or(0.0, |time| time.as_secs_f64() * 1e3);
+            println!("a policy published and withdrawn {rounds} times beside two servers");
+            let (median, worst) = (at(times.len() / 2), at(times.len().saturating_sub(1)));
+            println!("  obeyed by both after the command: median {median:.0} ms, worst {worst:.0} ms");
+            print_wrong(&wrong)
+        }
         // cargo bench without a word, and cargo test --benches
         _ => {
-            println!("usage: cargo bench --bench fire -- lost-updates|kill|trouble|patroni|overload|idle|start …");
+            println!(
+                "usage: cargo bench --bench fire -- lost-updates|kill|trouble|hosts|patroni|published|overload|idle|start …"
+            );
             0
         }
     };

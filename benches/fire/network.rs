@@ -1,4 +1,5 @@
-//! Networks of their own for database servers: a namespace each, with a link to it that can be cut. Linux, and only where one may.
+//! Networks of their own for servers: a namespace each, with a link to it that can be cut, or several on one network that can be lost one by
+//! one. Linux, and only where one may.
 
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -97,6 +98,88 @@ impl Link {
                 must(&format!("-n {namespace} neigh del {our_address} dev {theirs}"));
             }
         }
+    }
+}
+
+/// Hosts on one network: each in a namespace of its own. All reach each other, and we reach all of them.
+pub struct Network {
+    bridge: String,
+    hosts: Vec<Host>,
+}
+
+/// A host of a network.
+pub struct Host {
+    /// The namespace's name.
+    pub namespace: String,
+    /// Its address.
+    pub address: String,
+    plug: String,
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        for host in &self.hosts {
+            // takes both ends of its cable with it
+            let _ = ip(&format!("netns del {}", host.namespace));
+        }
+        let _ = ip(&format!("link del {}", self.bridge));
+    }
+}
+
+impl Network {
+    /// The network that hosts of ours are on, as `pg_hba.conf` names it.
+    pub const RANGE: &str = "198.18.0.0/15";
+
+    /// Makes one of so many hosts, 13 at the most; `None` where this machine does not let us.
+    pub fn of(count: u32) -> Option<Network> {
+        let pid = std::process::id();
+        // sixteen addresses; the upper half of the range, so that links are seldom in the way
+        let place = (pid % (1 << 12)) * 16;
+        let address = |offset: u32| format!("198.19.{}.{}", (place + offset) >> 8, (place + offset) & 255);
+        let mut network = Network { bridge: format!("kn{pid}b"), hosts: Vec::new() };
+        if !ip(&format!("link add {} type bridge", network.bridge)) {
+            return None;
+        }
+        let bridge = network.bridge.clone();
+        must(&format!("addr add {}/28 dev {bridge}", address(1)));
+        must(&format!("link set {bridge} up"));
+        for number in 0..count {
+            let host = Host {
+                namespace: format!("knfire{pid}h{number}"),
+                address: address(2 + number),
+                plug: format!("kn{pid}p{number}"),
+            };
+            let Host { namespace, address, plug } = &host;
+            if !ip(&format!("netns add {namespace}")) {
+                return None;
+            }
+            let commands = [
+                format!("link add {plug} type veth peer name eth0 netns {namespace}"),
+                format!("link set {plug} master {bridge} up"),
+                format!("-n {namespace} addr add {address}/28 dev eth0"),
+                format!("-n {namespace} link set eth0 up"),
+                format!("-n {namespace} link set lo up"),
+            ];
+            // known before its cable is made, so that it is removed whatever fails
+            network.hosts.push(host);
+            commands.iter().for_each(|command| must(command));
+        }
+        Some(network)
+    }
+
+    /// The hosts.
+    pub fn hosts(&self) -> &[Host] {
+        &self.hosts
+    }
+
+    /// Nobody reaches it any more, nor it anybody, and nobody is told.
+    pub fn lose(&self, host: usize) {
+        must(&format!("link set {} nomaster", self.hosts[host].plug));
+    }
+
+    /// It is on the network again.
+    pub fn find(&self, host: usize) {
+        must(&format!("link set {} master {}", self.hosts[host].plug, self.bridge));
     }
 }
 

@@ -79,9 +79,10 @@ impl Patroni {
         // the one that makes the cluster; the others copy it
         patroni.nodes[0].start();
         patroni.until("a leader", |patroni| patroni.leader().is_some());
-        patroni.sql("postgres", "CREATE DATABASE kilonova");
         patroni.start_missing();
         patroni.is_whole();
+        // not earlier: it would wait for a second node for ever
+        patroni.sql("postgres", "CREATE DATABASE kilonova");
         patroni
     }
 

@@ -2,12 +2,20 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::http;
+
+/// The program; another build of it may be put to the same tests.
+fn binary() -> String {
+    std::env::var("FIRE_BINARY").unwrap_or(env!("CARGO_BIN_EXE_kilonova").into())
+}
+
+/// Where a server listens that has a network of its own.
+const SERVED_PORT: u16 = 8774;
 
 /// A server of one directory.
 pub struct Process {
@@ -17,6 +25,8 @@ pub struct Process {
     /// Flags without their dashes, and values.
     settings: Vec<(String, String)>,
     processor: Option<usize>,
+    /// The network it lives in, where it has one of its own.
+    namespace: Option<String>,
     /// Where it listens now.
     pub address: SocketAddr,
     /// Whether it listens there again when it is started again; else wherever there is room.
@@ -43,7 +53,16 @@ impl Process {
         ];
         let settings = settings.map(|(flag, value)| (flag.to_owned(), value.to_owned())).to_vec();
         let directory = directory.to_owned();
-        Process { directory, database, child: None, settings, processor: None, address, keeps_address: false }
+        Process {
+            directory,
+            database,
+            child: None,
+            settings,
+            processor: None,
+            namespace: None,
+            address,
+            keeps_address: false,
+        }
     }
 
     /// Has another setting, by its flag, at the next start.
@@ -55,6 +74,13 @@ impl Process {
     /// Runs on this processor only, from the next start on.
     pub fn pin(&mut self, processor: usize) {
         self.processor = Some(processor);
+    }
+
+    /// Lives on this host of a network, from the next start on, and keeps its port.
+    pub fn move_to(&mut self, namespace: &str, address: IpAddr) {
+        self.namespace = Some(namespace.to_owned());
+        self.address = SocketAddr::new(address, SERVED_PORT);
+        self.keeps_address = true;
     }
 
     /// How much memory it has, in KiB: now, and at most so far.
@@ -98,16 +124,17 @@ impl Process {
         self.kill();
         let log = self.directory.join("log");
         let errors = File::options().create(true).append(true).open(&log).expect("a log");
-        // another build of it may be put to the same tests
-        let binary = std::env::var("FIRE_BINARY").unwrap_or(env!("CARGO_BIN_EXE_kilonova").into());
-        let mut command = match self.processor {
-            None => Command::new(binary),
-            Some(processor) => {
-                let mut command = Command::new("taskset");
-                command.args(["-c", &processor.to_string()]).arg(binary);
-                command
-            }
-        };
+        let binary = binary();
+        let mut words: Vec<String> = Vec::new();
+        if let Some(namespace) = &self.namespace {
+            words.extend(["ip", "netns", "exec", namespace].map(str::to_owned));
+        }
+        if let Some(processor) = self.processor {
+            words.extend(["taskset", "-c", &processor.to_string()].map(str::to_owned));
+        }
+        words.push(binary);
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]);
         let listen = if self.keeps_address { self.address.to_string() } else { "127.0.0.1:0".to_owned() };
         command.args(["serve", "--listen", &listen, "--data-dir"]).arg(self.data());
         for (flag, value) in &self.settings {
@@ -131,6 +158,18 @@ impl Process {
         // whatever else it prints is read, so that it never waits for us
         std::thread::spawn(move || lines.lines().for_each(drop));
         Ok(took)
+    }
+
+    /// What another command of the program says, with the same database and data directory: whether it went well, standard output, standard error.
+    pub fn command(&self, words: &[&str]) -> (bool, String, String) {
+        let mut command = Command::new(binary());
+        command.args(words).arg("--data-dir").arg(self.data()).stdin(Stdio::null());
+        if let Some(url) = &self.database {
+            command.env("KILONOVA_DATABASE", url);
+        }
+        let output = command.output().expect("the binary starts");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.success(), text(&output.stdout), text(&output.stderr))
     }
 
     /// What it has logged last.

@@ -1,4 +1,4 @@
-//! Two processes on one database, from the first moment on: one of them makes the cloud, both serve it.
+//! Two processes on one database, from the first moment on: one of them makes the cloud, both serve it, by one policy.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -9,6 +9,9 @@ use super::process::Process;
 
 /// How long something remembered may outlive a change: see `docs/operating.md`.
 const FORGOTTEN: Duration = Duration::from_secs(2);
+
+/// How long a policy may take to reach everybody before that is an error, on a machine that has other things to do.
+const OBEYED: Duration = Duration::from_secs(10);
 
 /// Two first starts at the same moment on an empty database, so many times; gives what was not as it must be.
 pub fn first_starts(directory: &Path, rounds: u64) -> Vec<String> {
@@ -81,4 +84,59 @@ fn serve_one_cloud(first: Process, mut second: Process) -> Vec<String> {
         }
     }
     wrong
+}
+
+/// A policy is published and withdrawn so many times, by the command and beside two servers, both of which must obey it soon. Gives what was
+/// not as it must be, and how long after the command had ended both obeyed, sorted.
+pub fn published(directory: &Path, rounds: u64) -> (Vec<String>, Vec<Duration>) {
+    let cluster = Cluster::start();
+    let mut first = Process::new(&directory.join("first"), Some(cluster.url()));
+    first.start().unwrap_or_else(|said| panic!("the server starts: {said}"));
+    let mut second = first.beside(&directory.join("second"));
+    second.start().unwrap_or_else(|said| panic!("another server starts: {said}"));
+    let token = first.token("demo");
+    let mut clients = [&first, &second].map(|process| Client::new(process.address, &token));
+    let file = directory.join("policy.yaml");
+    let path = file.to_str().expect("the path is in UTF-8");
+    let policy = "os_compute_api:servers:detail: \"!\"\n";
+    let (mut wrong, mut times) = (Vec::new(), Vec::new());
+    let mut both = |wanted: u16, wrong: &mut Vec<String>| {
+        let begun = Instant::now();
+        for client in &mut clients {
+            while client.ask("GET", "/v2.1/servers/detail", "").status() != wanted {
+                if begun.elapsed() > OBEYED {
+                    wrong.push(format!("not everybody answers {wanted} after {OBEYED:?}"));
+                    return;
+                }
+            }
+        }
+        times.push(begun.elapsed());
+    };
+    both(200, &mut wrong);
+    for round in 0..rounds {
+        std::fs::write(&file, policy).expect("a file");
+        // by whichever
+        let process = if round % 2 == 0 { &second } else { &first };
+        let (went_well, _, said) = process.command(&["policy", "publish", path]);
+        if !went_well {
+            wrong.push(format!("a sound policy is not published: {said}"));
+        }
+        both(403, &mut wrong);
+        std::fs::write(&file, "os_compute_api:servers:detail: role:member role:reader\n").expect("a file");
+        let (went_well, told, _) = process.command(&["policy", "publish", path]);
+        if went_well || !told.contains("policy.yaml:1: rule \"os_compute_api:servers:detail\": ") {
+            wrong.push(format!(
+                "a policy that cannot be parsed is published, or nobody says what is wrong with it: {told}"
+            ));
+        }
+        let (_, now, _) = first.command(&["policy", "published"]);
+        if now != policy {
+            wrong.push(format!("something else is published: {now}"));
+        }
+        both(403, &mut wrong);
+        process.command(&["policy", "withdraw"]);
+        both(200, &mut wrong);
+    }
+    times.sort();
+    (wrong, times)
 }

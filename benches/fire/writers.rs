@@ -236,9 +236,19 @@ pub fn storm(
     counts: &Arc<Counts>,
     until: &Arc<Until>,
 ) -> Vec<std::thread::JoinHandle<Promises>> {
+    let client = |number: usize| Client::new(addresses[number % addresses.len()], token);
+    storm_of(promises, client, counts, until)
+}
+
+/// As `storm`, with whatever clients they are.
+pub fn storm_of(
+    promises: Vec<Promises>,
+    client: impl Fn(usize) -> Client,
+    counts: &Arc<Counts>,
+    until: &Arc<Until>,
+) -> Vec<std::thread::JoinHandle<Promises>> {
     let one = |mut promises: Promises| {
-        let address = addresses[promises.number as usize % addresses.len()];
-        let (mut client, counts, until) = (Client::new(address, token), counts.clone(), until.clone());
+        let (mut client, counts, until) = (client(promises.number as usize), counts.clone(), until.clone());
         std::thread::spawn(move || {
             while !until.over.load(Ordering::SeqCst) && counts.of(&counts.kept) < until.kept {
                 if !promises.change(&mut client, &counts) {

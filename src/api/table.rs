@@ -205,7 +205,12 @@ const SAMPLE_HEAD: &str = "\
 # Who may do what. Every rule stands here with its default, commented out.
 # To change one, take away its `#` and write another check. Kilonova reads
 # this file from DATA_DIR/policy.yaml, then every file of DATA_DIR/policy.d,
-# and again whenever one changes. After a change:
+# and again whenever one changes. What holds for every process of a database
+# is published instead, and what is in the files counts over it:
+#
+#   kilonova policy publish FILE
+#
+# After a change:
 #
 #   kilonova policy check
 #   kilonova policy explain RULE --role member

@@ -81,7 +81,9 @@ fn run_publish(settings: &Settings, path: &Path) -> Result<ExitCode, Failure> {
         .into());
     }
     let revision = stored(settings, text)?;
-    super::print(&format!("Revision {revision} is published: it is in force in every server process in about a second.\n"));
+    super::print(&format!(
+        "Revision {revision} is published: it is in force in every server process in about a second.\n"
+    ));
     Ok(ExitCode::SUCCESS)
 }
 

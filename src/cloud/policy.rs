@@ -12,9 +12,9 @@ impl Cloud {
     pub async fn begin_with_published_policy(&self) -> Result<(), String> {
         let taken = self.take_published_policy().await.map_err(|error| error.to_string())?;
         match taken.refused.into_iter().next() {
-            Some(error) if taken.revision.is_none() => {
-                Err(format!("{error}; `kilonova policy publish FILE` publishes another, `kilonova policy withdraw` none"))
-            }
+            Some(error) if taken.revision.is_none() => Err(format!(
+                "{error}; `kilonova policy publish FILE` publishes another, `kilonova policy withdraw` none"
+            )),
             _ => Ok(()),
         }
     }

@@ -95,7 +95,9 @@ impl LiveRules {
     /// Rules of the published policy that the files of this host replace by something else, by name.
     pub fn replaced(&self) -> Vec<String> {
         let layers = self.layers();
-        let differs = |name: &str| last_of(&layers.of_files, name).is_some_and(|own| last_of(&layers.published, name) != Some(own));
+        let differs = |name: &str| {
+            last_of(&layers.of_files, name).is_some_and(|own| last_of(&layers.published, name) != Some(own))
+        };
         let names: BTreeSet<&str> = layers.published.iter().map(|(name, _)| name.as_str()).collect();
         names.into_iter().filter(|name| differs(name)).map(str::to_owned).collect()
     }

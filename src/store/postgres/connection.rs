@@ -32,6 +32,9 @@ const SETTINGS: &str = "SET statement_timeout = '4s'; SET lock_timeout = '4s'; S
 /// How long a batch waits for a row that another batch has written. Whoever waits to the end must run again all the same, because the row
 /// has changed; and two batches that wait for each other would be told so by the server after a second only.
 const LOCK_BRIEFLY: &str = "SET lock_timeout = '20ms'";
+/// How long a batch may say nothing in the middle of its transaction, which it never does of its own accord: whoever is lost without a word
+/// then keeps its locks no longer. On our side it would be a lost connection, and the batch is run again.
+const SILENT_BRIEFLY: &str = "SET idle_in_transaction_session_timeout = '3s'";
 /// Where a transaction leaves its mark, so that its outcome can be found out by somebody else: one row per connection that writes. Pages are
 /// left nearly empty, so that new versions of a row fit beside the old: then no index is written, at whose page connections would meet.
 pub const MARKS: &str = "CREATE TABLE IF NOT EXISTS commit_marks (connection TEXT PRIMARY KEY, number BIGINT NOT NULL, \
@@ -154,6 +157,7 @@ impl Connection {
         // a sequential scan of a small table would lock all of it against every other serializable transaction
         connection.plain("SET enable_seqscan = off").map_err(lost)?;
         connection.plain(LOCK_BRIEFLY).map_err(lost)?;
+        connection.plain(SILENT_BRIEFLY).map_err(lost)?;
         connection.plain("DELETE FROM commit_marks WHERE seen < now() - INTERVAL '2 days'").map_err(lost)?;
         let sql = "INSERT INTO commit_marks (connection, number) VALUES (CAST(gen_random_uuid() AS TEXT), 0) RETURNING connection";
         let rows = connection.query(sql, &[]).map_err(lost)?;
