@@ -55,7 +55,8 @@ impl fmt::Display for Failovers {
                 let (median, worst) = (median.as_secs_f64(), worst.as_secs_f64());
                 writeln!(
                     f,
-                    "  {loss:?}: longest time without an acknowledged change: median {median:.1} s, worst {worst:.1} s"
+                    "  {loss:?}, {} times: longest time without an acknowledged change: median {median:.1} s, worst {worst:.1} s",
+                    times.len()
                 )?;
             }
         }

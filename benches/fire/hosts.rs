@@ -51,7 +51,8 @@ impl fmt::Display for HostsLost {
                 let (median, worst) = (median.as_secs_f64(), worst.as_secs_f64());
                 writeln!(
                     f,
-                    "  {what}: longest time without an acknowledged change: median {median:.1} s, worst {worst:.1} s"
+                    "  {what}, {} times: longest time without an acknowledged change: median {median:.1} s, worst {worst:.1} s",
+                    times.len()
                 )?;
             }
         }
@@ -221,7 +222,7 @@ pub fn lost(directory: &Path, rounds: u64, clients: u64, changes: u64) -> Option
     let mut servers = servers(directory, &network, &databases.url());
     let token = servers[0].token("demo");
     let addresses: Vec<_> = servers.iter().map(|server| server.address).collect();
-    let balancer = Arc::new(Balancer { addresses: addresses.clone(), ..Balancer::default() });
+    let balancer = Balancer::of(addresses.clone());
     let mut promises = cloud::promises(&servers[0], &token, clients);
     let counts = Arc::new(Counts::default());
     let mut built: Vec<(String, Accepted)> = Vec::new();
@@ -240,7 +241,7 @@ pub fn lost(directory: &Path, rounds: u64, clients: u64, changes: u64) -> Option
             await_kept(&counts, before + changes + round % 17);
             let pulse = Pulse::of(&counts);
             network.lose(lost);
-            balancer.lost.lock().expect("nobody panics while holding it").push(addresses[lost]);
+            balancer.turn(addresses[lost]);
             if is_killed {
                 servers[lost].kill();
                 databases.kill(lost);
@@ -261,7 +262,7 @@ pub fn lost(directory: &Path, rounds: u64, clients: u64, changes: u64) -> Option
             }
             // who was only cut off has found the database again by itself
             serves_again(&servers[lost], &token, &counts);
-            balancer.lost.lock().expect("nobody panics while holding it").clear();
+            balancer.turn(addresses[lost]);
             until.over.store(true, Ordering::SeqCst);
             built.push((name.clone(), builder.join().expect("the builder does not panic")));
         });

@@ -1,5 +1,6 @@
 //! A client with one connection that says what became of a request, and admits when it does not know.
 
+use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -13,17 +14,31 @@ const HANG: Duration = Duration::from_secs(30);
 const HANG_BALANCED: Duration = Duration::from_secs(15);
 
 /// Servers behind a load balancer, which knows of some that they are lost.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Balancer {
     /// All of them.
     pub addresses: Vec<SocketAddr>,
-    /// Those that are lost.
-    pub lost: Mutex<Vec<SocketAddr>>,
+    /// Of each that was lost or found again how often that was, together: odd while it is lost.
+    turns: Mutex<HashMap<SocketAddr, u64>>,
 }
 
 impl Balancer {
+    /// In front of these.
+    pub fn of(addresses: Vec<SocketAddr>) -> Arc<Balancer> {
+        Arc::new(Balancer { addresses, turns: Mutex::default() })
+    }
+
+    /// It is lost, or there again.
+    pub fn turn(&self, address: SocketAddr) {
+        *self.turns.lock().expect("nobody panics while holding it").entry(address).or_default() += 1;
+    }
+
+    fn turns_of(&self, address: SocketAddr) -> u64 {
+        self.turns.lock().expect("nobody panics while holding it").get(&address).copied().unwrap_or(0)
+    }
+
     fn is_lost(&self, address: SocketAddr) -> bool {
-        self.lost.lock().expect("nobody panics while holding it").contains(&address)
+        self.turns_of(address) % 2 == 1
     }
 
     /// The next that is not lost.
@@ -96,6 +111,8 @@ impl Client {
     /// Asks with a body of another kind.
     pub fn send(&mut self, method: &str, path: &str, kind: &str, body: &str) -> Said {
         match self.exchange(method, path, kind, body) {
+        let turns_before = self.balancer.as_ref().map(|balancer| balancer.turns_of(self.address));
+        match self.exchange(method, path, body) {
             Ok((status, retry, body, closes)) => {
                 if closes {
                     self.stream = None;
@@ -106,8 +123,8 @@ impl Client {
                 self.stream = None;
                 let mut hangs = [std::io::ErrorKind::WouldBlock, std::io::ErrorKind::TimedOut].contains(&error.kind());
                 if let Some(balancer) = &self.balancer {
-                    // who is lost answers nobody
-                    hangs &= !balancer.is_lost(self.address);
+                    // who is lost answers nobody, nor what was asked before, when it is there again
+                    hangs &= !balancer.is_lost(self.address) && turns_before == Some(balancer.turns_of(self.address));
                     self.address = balancer.after(self.address);
                 }
                 if hangs { Said::Hang } else { Said::Nothing }

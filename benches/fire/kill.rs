@@ -161,6 +161,7 @@ pub struct Accepted {
 pub fn build(mut client: Client, name: &str, building: &AtomicBool) -> Accepted {
     let maker = Maker::new(&mut client);
     let mut accepted = Accepted::default();
+    let mut attempts = 0;
     while building.load(Ordering::SeqCst) && accepted.servers.len() < 20 {
         match maker.server(&mut client, name) {
             Some(id) => accepted.servers.push(id),
@@ -169,7 +170,9 @@ pub fn build(mut client: Client, name: &str, building: &AtomicBool) -> Accepted 
         std::thread::sleep(Duration::from_millis(3));
         // of one that has had a moment to come up
         if let Some(id) = accepted.servers.iter().rev().nth(2) {
-            let image = format!("{name}-{}", accepted.servers.len());
+            // a name is asked for once, whatever comes of it: who finds it twice has found what must not be
+            attempts += 1;
+            let image = format!("{name}-{attempts}");
             let body = format!(r#"{{"createImage": {{"name": "{image}"}}}}"#);
             if client.ask("POST", &format!("/v2.1/servers/{id}/action"), &body).status() == 202 {
                 accepted.images.push(image);
