@@ -110,9 +110,8 @@ impl Client {
 
     /// Asks with a body of another kind.
     pub fn send(&mut self, method: &str, path: &str, kind: &str, body: &str) -> Said {
-        match self.exchange(method, path, kind, body) {
         let turns_before = self.balancer.as_ref().map(|balancer| balancer.turns_of(self.address));
-        match self.exchange(method, path, body) {
+        match self.exchange(method, path, kind, body) {
             Ok((status, retry, body, closes)) => {
                 if closes {
                     self.stream = None;
