@@ -60,6 +60,7 @@ impl Disk {
         let found =
             Command::new("findmnt").args(["-n", "-o", "SOURCE"]).arg(&self.place).output().expect("findmnt is there");
         let device = String::from_utf8_lossy(&found.stdout).trim().replace("/dev/", "");
+        assert!(device.starts_with("loop"), "a disk of our own, and nobody else's: {device}");
         let told = fs::write(format!("/sys/fs/ext4/{device}/trigger_fs_error"), "x");
         let written = fs::write(self.place.join("probe"), "x");
         told.is_ok() && written.is_err_and(|error| error.kind() == ErrorKind::ReadOnlyFilesystem)

@@ -64,7 +64,11 @@ impl House {
 
     /// A fresh cloud with other settings.
     pub async fn with(change: impl FnOnce(&mut Settings)) -> House {
-        let directory = tempfile::tempdir().expect("a temporary directory");
+        House::within(tempfile::tempdir().expect("a temporary directory"), change).await
+    }
+
+    /// The same in a directory that may say already where its database is.
+    pub async fn within(directory: tempfile::TempDir, change: impl FnOnce(&mut Settings)) -> House {
         let settings = settings(directory.path(), change);
         House::open(directory, settings, Arc::new(Fake::new()), Turns::first(), None).await
     }

@@ -6,4 +6,7 @@ include!("../it/rooms.rs");
 #[allow(dead_code)]
 #[path = "../../benches/fire/cluster.rs"]
 mod cluster;
+mod connections;
 mod encryption;
+mod failing;
+mod proxy;
