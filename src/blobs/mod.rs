@@ -290,8 +290,10 @@ impl Blobs {
         }
     }
 
-    /// Removes what a failed completion leaves: `object_store` removes its file only before it begins to complete.
-    async fn discard(&self, key: &BlobKey) {
+    /// Removes a blob of which perhaps only a part was written, by a process that is gone, or was taken for it: that one then finds that
+    /// it cannot complete what it writes. What cannot be removed the sweep will.
+    pub async fn discard(&self, key: &BlobKey) {
+        // no key is written twice, so there is one part at most
         let unfinished = self.dir.join(format!("{key}#1"));
         let _left = tokio::task::spawn_blocking(move || std::fs::remove_file(unfinished)).await;
         let _left = self.delete(key).await;

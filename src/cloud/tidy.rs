@@ -25,8 +25,8 @@ impl Cloud {
             tracing::info!(uploads = unneeded.len(), "uploads that were cut off are given up");
         }
         for key in unneeded {
-            // a blob that is not removed here is removed by the sweep
-            let _ = self.blobs.delete(&key).await;
+            // its key was named by the record that has just been removed, and by no other: nobody else writes there
+            self.blobs.discard(&key).await;
         }
         Ok(())
     }

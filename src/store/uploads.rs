@@ -33,6 +33,14 @@ pub fn remove(tx: &mut dyn Tx, blob: &str) -> Result<(), StoreError> {
     tx.execute("DELETE FROM uploads WHERE blob = $1", &[blob.into()]).map(|_| ())
 }
 
+/// Whether an upload is noted: nobody has given it up, and it has not ended.
+///
+/// # Errors
+/// The engine's.
+pub fn is_noted(tx: &mut dyn Tx, blob: &str) -> Result<bool, StoreError> {
+    Ok(tx.number("SELECT count(*) FROM uploads WHERE blob = $1", &[blob.into()])? > 0)
+}
+
 /// Keeps an upload for longer, if it is still this owner's.
 ///
 /// # Errors

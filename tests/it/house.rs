@@ -119,13 +119,16 @@ impl House {
         if !crate::engine::on_postgres() {
             return None;
         }
+        // another machine has a name of its own
+        std::fs::remove_file(self.directory().join("worker")).expect("the first has written its name");
         let time = self.turns.clock.clone();
         let parts = Parts {
             settings: self.cloud.settings.clone(),
             store: crate::engine::store(self.directory()).await,
             driver: Arc::new(Fake::new()),
             clock: Arc::new(move || Timestamp::from_microseconds(time.load(Ordering::SeqCst))),
-            chance: chance(Arc::default()),
+            // other chance, or it would call itself by the name of the first
+            chance: chance(Arc::new(AtomicU64::new(1 << 32))),
             public_url: "http://kilonova.test".into(),
         };
         Some(Cloud::new(self.directory(), parts).expect("a second cloud in the same directory"))

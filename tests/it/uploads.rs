@@ -92,8 +92,7 @@ async fn a_restarted_process_gives_up_its_own_uploads_at_once() {
     assert_eq!(status(&member, &cut_off).await, "saving");
     house.cloud.keep_uploads().await.expect("uploads are given up");
     assert_eq!((status(&member, &cut_off).await.as_str(), under_way(&house).await), ("queued", 0));
-    // of the data there is an unfinished file
-    house.cloud.sweep_blobs(SystemTime::now() + Duration::from_secs(60)).await.expect("a start sweeps");
+    // nothing is left of its data, before anybody sweeps
     assert_eq!(files(&house), 2);
     member.get(&format!("{IMAGES}/{kept}/file")).await.is(200).says("x");
     let again = Ask::new("PUT", &format!("{IMAGES}/{cut_off}/file")).header("content-type", "application/octet-stream");
@@ -113,6 +112,28 @@ async fn an_upload_of_another_is_given_up_when_its_lease_has_run_out_and_not_bef
     house.later(1);
     assert_eq!(another_gives_up(&house).await, 1);
     assert_eq!((status(&member, &id).await.as_str(), under_way(&house).await), ("queued", 0));
+}
+
+#[tokio::test]
+async fn what_another_has_left_of_its_data_is_removed_with_its_lease_and_its_zombie_is_told() {
+    let house = House::new().await;
+    let Some(neighbour) = house.neighbour().await else { return };
+    let member = house.person("member", "blue").await;
+    let id = made(&member).await;
+    let (ends, end) = tokio::sync::oneshot::channel::<()>();
+    let uploading = begun(&member, &id, Box::pin(stream::once(end).filter_map(|_| async { None }))).await;
+    while files(&house) < 2 {
+        tokio::task::yield_now().await;
+    }
+    house.later(LEASE_SECONDS - 1);
+    neighbour.keep_uploads().await.expect("uploads are looked at");
+    assert_eq!((under_way(&house).await, files(&house)), (1, 2));
+    house.later(1);
+    neighbour.keep_uploads().await.expect("uploads are given up");
+    assert_eq!((status(&member, &id).await.as_str(), under_way(&house).await, files(&house)), ("queued", 0, 1));
+    drop(ends);
+    assert_eq!(uploading.await.expect("no panic").status, 410);
+    assert_eq!(files(&house), 1);
 }
 
 #[tokio::test]

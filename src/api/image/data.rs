@@ -14,10 +14,10 @@ use crate::api::fault::{Fault, RETRY_AFTER_SECONDS};
 use crate::api::message::{Body, BodyError};
 use crate::blobs::{BlobError, BlobKey, Reading, WriteError};
 use crate::cloud::Cloud;
-use crate::image::{data, uploads};
+use crate::image::{self, data, uploads};
 use crate::model::ids::ImageId;
 use crate::model::image::Image;
-use crate::store::Tx;
+use crate::store::{self, StoreError, Tx};
 
 const PATH: &str = "/v2/images/{image_id}/file";
 const BYTES: &str = "application/octet-stream";
@@ -86,11 +86,20 @@ async fn receive(call: Arc<Call>, id: ImageId, key: String, body: Body) -> Resul
     let outcome = take_in(&call, id, &key, body).await;
     if outcome.is_err() {
         let undone_key: BlobKey = key.parse().map_err(|_| Fault::defect())?;
-        let undo = move |tx: &mut dyn Tx| data::give_up_upload(tx, id, &undone_key);
+        let undo = move |tx: &mut dyn Tx| {
+            let was_ours = store::uploads::is_noted(tx, undone_key.as_str())?;
+            Ok::<_, StoreError>((data::give_up_upload(tx, id, &undone_key)?, was_ours))
+        };
         match cloud.store.write(undo).await {
-            Ok(true) => discard(cloud, &key).await,
+            Ok((true, was_ours)) => {
+                discard(cloud, &key).await;
+                if !was_ours {
+                    // somebody took us for dead, and has removed what was there of the data: hence whatever went wrong
+                    return Err(image::Error::GoneDuringUpload(id).into());
+                }
+            }
             // the end of the upload was committed although nobody could tell us: the data is the image's
-            Ok(false) => {}
+            Ok((false, _)) => {}
             Err(error) => {
                 tracing::error!(request_id = %call.request_id, ?error, image = %id, "an upload could not be given up");
             }
