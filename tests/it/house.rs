@@ -8,7 +8,7 @@ use kilonova::api;
 use kilonova::api::message::{Body, Request};
 use kilonova::cloud::{Cloud, Parts};
 use kilonova::compute::work;
-use kilonova::config::{self, Settings, Sources};
+use kilonova::config::{self, Database, Settings, Sources};
 use kilonova::hypervisor::Driver;
 use kilonova::hypervisor::fake::Fake;
 use kilonova::identity::bootstrap::Login;
@@ -119,11 +119,12 @@ impl House {
         if !crate::engine::on_postgres() {
             return None;
         }
-        // another machine has a name of its own
-        std::fs::remove_file(self.directory().join("worker")).expect("the first has written its name");
+        // it signs with a name of its own, as processes do that share a database
+        let mut settings = self.cloud.settings.clone();
+        settings.database = Database::Postgres(String::new());
         let time = self.turns.clock.clone();
         let parts = Parts {
-            settings: self.cloud.settings.clone(),
+            settings,
             store: crate::engine::store(self.directory()).await,
             driver: Arc::new(Fake::new()),
             clock: Arc::new(move || Timestamp::from_microseconds(time.load(Ordering::SeqCst))),
