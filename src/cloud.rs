@@ -28,8 +28,9 @@ use crate::compute::work::Tools;
 use crate::config::{Database, Settings};
 use crate::hypervisor::Driver;
 use crate::identity::callers::{Callers, NoCaller};
+use crate::identity::live_keys::LiveKeys;
 use crate::identity::password::PasswordPool;
-use crate::identity::token::TokenKeys;
+use crate::identity::token::KeysError;
 use crate::image::uploads::Receiving;
 use crate::model::ids::{RequestId, ServerId};
 use crate::model::server_record::HOST;
@@ -61,7 +62,7 @@ pub struct Cloud {
     /// What runs servers.
     pub driver: Arc<dyn Driver>,
     /// What makes and opens tokens.
-    pub keys: TokenKeys,
+    pub keys: LiveKeys,
     /// What is remembered of tokens.
     pub callers: Callers,
     /// Hashes passwords, off the threads that serve requests.
@@ -113,7 +114,7 @@ impl Cloud {
         let Parts { settings, store, driver, clock, chance, public_url } = parts;
         let text = |error: &dyn std::fmt::Display| error.to_string();
         let blobs = Blobs::local(&directory.join("images")).map_err(|error| text(&error))?;
-        let keys = TokenKeys::load_or_create(&directory.join("token-keys"), &mut |bytes| chance(bytes));
+        let keys = LiveKeys::load_or_create(&directory.join("token-keys"), &mut |bytes| chance(bytes));
         let rounds = crate::identity::password::Rounds::new(settings.password_hash_rounds)
             .ok_or("password_hash_rounds is out of range")?;
         let worker = match &settings.database {
@@ -204,6 +205,19 @@ impl Cloud {
         &self.rules
     }
 
+    /// Looks whether the token keys were rotated, and takes the new ones; says whether it has.
+    ///
+    /// # Errors
+    /// Where they cannot be read: those in force stay.
+    pub fn take_token_keys(&self) -> Result<bool, KeysError> {
+        let has_others = self.keys.reload_if_changed()?;
+        if has_others {
+            // of what a key has sealed that is gone, nobody remembers anything either
+            self.callers.forget();
+        }
+        Ok(has_others)
+    }
+
     /// Where clients reach us, without a slash at the end.
     pub fn public_url(&self) -> &str {
         &self.public_url
@@ -260,7 +274,7 @@ impl Cloud {
         now: i64,
         rules: &Arc<Rules>,
     ) -> Result<Arc<Caller>, NotKnown> {
-        match self.callers.caller(&self.store, &self.keys, rules, token, now).await {
+        match self.callers.caller(&self.store, &self.keys.current(), rules, token, now).await {
             Ok(caller) => Ok(caller),
             Err(NoCaller::Unknown) => Err(NotKnown::Unauthenticated),
             Err(NoCaller::Store(error)) => {

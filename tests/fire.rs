@@ -96,6 +96,12 @@ fn a_published_policy_is_obeyed_by_both_of_two_processes_until_it_is_withdrawn()
 }
 
 #[test]
+fn keys_are_rotated_beside_two_processes_and_no_token_is_refused() {
+    let directory = tempfile::tempdir().expect("a directory");
+    assert_eq!(together::rotated(directory.path(), 1), [""; 0]);
+}
+
+#[test]
 fn beside_a_process_on_the_embedded_database_nothing_is_published_and_before_it_starts_it_is() {
     let directory = tempfile::tempdir().expect("a directory");
     let mut process = process::Process::new(directory.path(), None);

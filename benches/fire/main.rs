@@ -7,6 +7,7 @@
 //!     cargo bench --bench fire -- patroni --rounds 18
 //!     cargo bench --bench fire -- first-starts --rounds 20
 //!     cargo bench --bench fire -- published --rounds 20
+//!     cargo bench --bench fire -- keys --rounds 5
 //!     cargo bench --bench fire -- overload --of logins|lists|writes [--times 0.8,2,10] [--seconds 20] [--apart]
 //!     cargo bench --bench fire -- idle --connections 10000
 //!     cargo bench --bench fire -- start --servers 1000000 --rounds 20 [--keep DIR]
@@ -167,6 +168,12 @@ fn main() {
             wrong.iter().take(5).for_each(|wrong| println!("  WRONG: {wrong}"));
             wrong.len() as u64
         }
+        Some("keys") => {
+            let rounds = number(&arguments, "--rounds", 5);
+            let wrong = together::rotated(directory.path(), rounds);
+            println!("token keys rotated and copied {rounds} times beside two servers: {} wrong", wrong.len());
+            print_wrong(&wrong)
+        }
         Some("published") => {
             let rounds = number(&arguments, "--rounds", 20);
             let (wrong, times) = together::published(directory.path(), rounds);
@@ -179,7 +186,7 @@ fn main() {
         // cargo bench without a word, and cargo test --benches
         _ => {
             println!(
-                "usage: cargo bench --bench fire -- lost-updates|kill|trouble|hosts|patroni|published|overload|idle|start …"
+                "usage: cargo bench --bench fire -- lost-updates|kill|trouble|hosts|patroni|published|keys|overload|idle|start …"
             );
             0
         }

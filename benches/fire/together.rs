@@ -4,12 +4,14 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::cluster::Cluster;
-use super::http::{Client, revoke};
+use super::http::{Client, log_in, revoke};
 use super::process::Process;
 
 /// How long something remembered may outlive a change: see `docs/operating.md`.
 const FORGOTTEN: Duration = Duration::from_secs(2);
 
+/// After how long servers have noticed other keys: they look once a second, and twice.
+const NOTICED: Duration = Duration::from_secs(3);
 /// How long a policy may take to reach everybody before that is an error, on a machine that has other things to do.
 const OBEYED: Duration = Duration::from_secs(10);
 
@@ -139,4 +141,54 @@ pub fn published(directory: &Path, rounds: u64) -> (Vec<String>, Vec<Duration>) 
     }
     times.sort();
     (wrong, times)
+}
+
+/// The keys are rotated on one of two servers and then copied to the other, so many times, beside both: no token of either is refused by
+/// anybody at any time. Gives what was not so.
+pub fn rotated(directory: &Path, rounds: u64) -> Vec<String> {
+    let cluster = Cluster::start();
+    let mut first = Process::new(&directory.join("first"), Some(cluster.url()));
+    first.start().unwrap_or_else(|said| panic!("the server starts: {said}"));
+    let mut second = first.beside(&directory.join("second"));
+    second.start().unwrap_or_else(|said| panic!("another server starts: {said}"));
+    let (clouds, addresses) = (first.clouds(), [first.address, second.address]);
+    let mut tokens = Vec::new();
+    let mut wrong = Vec::new();
+    let keys_in = |process: &Process| {
+        let keys = std::fs::read_dir(process.data().join("token-keys")).expect("there are keys");
+        keys.flatten().filter(|key| key.file_name() != ".lock").count()
+    };
+    for round in 0..rounds {
+        let mut everybody = |when: &str, for_long: Duration| {
+            tokens.extend(addresses.iter().filter_map(|address| log_in(*address, &clouds, "demo")));
+            let begun = Instant::now();
+            // also while the servers notice that there are other keys
+            while wrong.is_empty() {
+                for (address, token) in
+                    addresses.iter().flat_map(|address| tokens.iter().map(move |token| (address, token)))
+                {
+                    let status = Client::new(*address, token).ask("GET", "/v2.1/servers", "").status();
+                    if status != 200 {
+                        wrong.push(format!("round {round}, {when}: a token is answered {status}"));
+                    }
+                }
+                if begun.elapsed() > for_long {
+                    break;
+                }
+            }
+        };
+        everybody("before", Duration::ZERO);
+        let (went_well, _, said) = first.command(&["keys", "rotate"]);
+        assert!(went_well, "keys can be rotated: {said}");
+        everybody("rotated", NOTICED);
+        first.share_keys(&second);
+        everybody("copied", NOTICED);
+    }
+    if [&first, &second].map(keys_in) != [2 + rounds as usize; 2] {
+        wrong.push("there are other keys than were made".into());
+    }
+    if tokens.len() as u64 != 6 * rounds {
+        wrong.push(format!("only {} logins of {}", tokens.len(), 6 * rounds));
+    }
+    wrong
 }

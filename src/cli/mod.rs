@@ -5,6 +5,7 @@ mod config;
 mod db;
 mod demo;
 mod describe;
+mod keys;
 mod openrc;
 mod policy;
 mod progress;
@@ -48,6 +49,8 @@ enum Command {
     Describe(describe::Describe),
     /// Write down, check, explain or publish the rules of who may do what.
     Policy(policy::Policy),
+    /// Rotate the keys that seal tokens.
+    Keys(keys::Keys),
     /// Back up, restore, check, export or import the database.
     Db(db::Db),
     /// Say which version this is.
@@ -69,6 +72,7 @@ impl Cli {
             Command::Config(config) => config.run(),
             Command::Describe(describe) => describe.run(),
             Command::Policy(policy) => policy.run(),
+            Command::Keys(keys) => keys.run(),
             Command::Db(db) => db.run(),
             Command::Version => version::run(),
         }

@@ -19,9 +19,11 @@ use crate::model::time::Timestamp;
 use crate::store::{Store, StoreError};
 
 /// Where a process keeps its token keys.
-const TOKEN_KEYS: &str = "token-keys";
+pub(super) const TOKEN_KEYS: &str = "token-keys";
 /// How often policy files are looked at.
 const POLICY_LOOK: Duration = Duration::from_secs(1);
+/// How often token keys are looked at.
+const KEYS_LOOK: Duration = Duration::from_secs(1);
 /// How often tasks are looked for that nobody has announced.
 const WORK_LOOK: Duration = Duration::from_secs(5);
 /// How often a worker says that it is still at its task; well below what a lease lasts.
@@ -90,6 +92,8 @@ pub fn keep_going(cloud: &Arc<Cloud>, began: SystemTime) {
     let (uploads, policy) = (cloud.clone(), cloud.clone());
     tokio::spawn(for_ever("uploads", move || keep_uploads(uploads.clone(), began)));
     tokio::spawn(for_ever("policy", move || keep_policy(policy.clone())));
+    let keys = cloud.clone();
+    tokio::spawn(for_ever("token keys", move || keep_keys(keys.clone())));
 }
 
 /// Does what never ends, and begins it again a while after a panic: nobody waits for these, so nobody would notice that one is gone.
@@ -192,6 +196,18 @@ async fn keep_policy(cloud: Arc<Cloud>) {
                 cloud.tell_replaced();
             }
             Err(error) => tracing::error!(%error, "policy not reloaded; the old rules stay in force"),
+        }
+    }
+}
+
+/// Looks for rotated token keys.
+async fn keep_keys(cloud: Arc<Cloud>) {
+    loop {
+        tokio::time::sleep(KEYS_LOOK).await;
+        match cloud.take_token_keys() {
+            Ok(false) => {}
+            Ok(true) => tracing::debug!("token keys loaded"),
+            Err(error) => tracing::error!(%error, "token keys not loaded; those in force stay"),
         }
     }
 }

@@ -6,6 +6,7 @@ pub mod bootstrap;
 pub mod callers;
 pub mod catalog;
 pub mod error;
+pub mod live_keys;
 pub mod login;
 pub mod password;
 pub mod random;

@@ -11,8 +11,9 @@
 use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
@@ -173,6 +174,15 @@ pub struct TokenKeys {
     keys: Vec<Fernet>,
 }
 
+/// What a rotation came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rotated {
+    /// The number of the key that seals from now on.
+    pub sealing: u64,
+    /// Those of the keys that are gone.
+    pub removed: Vec<u64>,
+}
+
 impl TokenKeys {
     /// Loads the keys, and makes them at the first start. Several processes may start at once: one of them makes the keys.
     ///
@@ -208,13 +218,12 @@ impl TokenKeys {
         Ok(TokenKeys { keys })
     }
 
-    /// Lets the next key seal, makes a new next one, and removes the oldest beyond `keys_max` (at least 3: one that seals,
-    /// the one before it, the next). Tokens sealed by a removed key are forgeries from then on, so a key should stay
-    /// for at least as long as a token lives. Running processes go on with what they have loaded.
+    /// Lets the next key seal, makes a new next one, and removes those that have not sealed anything since `outlived`: what they have sealed
+    /// is a forgery from then on, so that should be as long ago as a token lives. A key has sealed until the next one took its place.
     ///
     /// # Errors
     /// As for `load_or_create`.
-    pub fn rotate(dir: &Path, keys_max: usize, random: Random<'_>) -> Result<TokenKeys, KeysError> {
+    pub fn rotate(dir: &Path, outlived: SystemTime, random: Random<'_>) -> Result<Rotated, KeysError> {
         let _alone = lock(dir)?;
         let mut kept = numbers(dir)?;
         let sealing = *kept.last().ok_or_else(|| KeysError::None(dir.to_owned()))?;
@@ -225,15 +234,19 @@ impl TokenKeys {
         }
         let next = dir.join("0");
         let promoted = sealing.checked_add(1).ok_or_else(|| KeysError::Malformed(dir.join(sealing.to_string())))?;
+        let mut removed = Vec::new();
+        for pair in kept[1..].windows(2) {
+            // the directory tells when a file came to its name, the file when it was written, which was long before
+            let since = came_to_be(&dir.join(pair[1].to_string()))?;
+            if since < outlived {
+                let old = dir.join(pair[0].to_string());
+                fs::remove_file(&old).map_err(at(&old))?;
+                removed.push(pair[0]);
+            }
+        }
         fs::rename(&next, dir.join(promoted.to_string())).map_err(at(&next))?;
         write_key(dir, 0, random)?;
-        kept.push(promoted);
-        let surplus = kept.len().saturating_sub(keys_max.max(3));
-        for number in &kept[1..=surplus] {
-            let old = dir.join(number.to_string());
-            fs::remove_file(&old).map_err(at(&old))?;
-        }
-        TokenKeys::load(dir)
+        Ok(Rotated { sealing: promoted, removed })
     }
 
     /// The text for the client: about 160 characters.
@@ -439,7 +452,14 @@ fn take<'a>(rest: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
 // The directory.
 
 /// The numbers of the keys in a directory, lowest first. Files with other names are nobody's business.
-fn numbers(dir: &Path) -> Result<Vec<u64>, KeysError> {
+/// When a file was last renamed, or made: its inode's change, which neither a copy nor `touch` sets back.
+fn came_to_be(path: &Path) -> Result<SystemTime, KeysError> {
+    let seconds = fs::metadata(path).map_err(at(path))?.ctime();
+    Ok(SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
+}
+
+/// The numbers of the keys of a directory, in order.
+pub(super) fn numbers(dir: &Path) -> Result<Vec<u64>, KeysError> {
     let mut numbers = Vec::new();
     for entry in fs::read_dir(dir).map_err(at(dir))? {
         let name = entry.map_err(at(dir))?.file_name();
@@ -485,7 +505,7 @@ fn lock(dir: &Path) -> Result<File, KeysError> {
     Ok(file)
 }
 
-fn at(path: &Path) -> impl FnOnce(io::Error) -> KeysError {
+pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> KeysError {
     let path = path.to_owned();
     move |source| KeysError::Io { path, source }
 }

@@ -272,36 +272,47 @@ fn processes_that_start_at_once_agree_on_the_keys() {
     assert!(all.iter().all(|keys| keys.open(&text, NOW).is_ok()));
 }
 
+/// After a rotation that removes nothing.
+fn rotated(dir: &TempDir) -> TokenKeys {
+    TokenKeys::rotate(dir.path(), SystemTime::UNIX_EPOCH, &mut os_random).expect("rotated");
+    TokenKeys::load(dir.path()).expect("keys")
+}
+
 #[test]
 fn tokens_outlive_a_rotation() {
     let (dir, keys) = fresh();
     let text = keys.seal(&token());
-    let rotated = TokenKeys::rotate(dir.path(), 3, &mut os_random).expect("rotated");
+    let rotated = rotated(&dir);
     assert_eq!(rotated.open(&text, NOW), Ok(token()));
 }
 
 #[test]
 fn a_process_that_has_not_seen_a_rotation_opens_tokens_sealed_after_it() {
     let (dir, before) = fresh();
-    let rotated = TokenKeys::rotate(dir.path(), 3, &mut os_random).expect("rotated");
+    let rotated = rotated(&dir);
     assert_eq!(before.open(&rotated.seal(&token()), NOW), Ok(token()));
 }
 
 #[test]
 fn a_rotation_seals_with_another_key() {
     let (dir, before) = fresh();
-    let rotated = TokenKeys::rotate(dir.path(), 3, &mut os_random).expect("rotated");
+    let rotated = rotated(&dir);
     assert!(unseal(&before.keys[0], &rotated.seal(&token())).is_none());
 }
 
 #[test]
-fn the_oldest_keys_go() {
+fn a_key_goes_when_another_has_sealed_for_so_long() {
     let (dir, keys) = fresh();
     let text = keys.seal(&token());
-    for _ in 0..2 {
-        TokenKeys::rotate(dir.path(), 3, &mut os_random).expect("rotated");
+    for _ in 0..3 {
+        rotated(&dir);
     }
-    assert_eq!(names(&dir), ["0", "2", "3"]);
+    assert_eq!(names(&dir), ["0", "1", "2", "3", "4"]);
+    let later = SystemTime::now() + Duration::from_secs(3600);
+    let rotated = TokenKeys::rotate(dir.path(), later, &mut os_random).expect("rotated");
+    // 4 has sealed until now
+    assert_eq!((rotated.sealing, rotated.removed), (5, vec![1, 2, 3]));
+    assert_eq!(names(&dir), ["0", "4", "5"]);
     let keys = TokenKeys::load(dir.path()).expect("keys");
     assert_eq!(keys.open(&text, NOW), Err(BadToken::Forged));
 }
@@ -310,7 +321,7 @@ fn the_oldest_keys_go() {
 fn a_rotation_that_crashed_half_way_is_finished_by_the_next() {
     let (dir, _) = fresh();
     fs::rename(dir.path().join("0"), dir.path().join("2")).expect("the first step");
-    TokenKeys::rotate(dir.path(), 9, &mut os_random).expect("rotated");
+    rotated(&dir);
     assert_eq!(names(&dir), ["0", "1", "2", "3"]);
 }
 
@@ -318,7 +329,7 @@ fn a_rotation_that_crashed_half_way_is_finished_by_the_next() {
 fn files_that_are_not_keys_are_left_alone() {
     let (dir, _) = fresh();
     fs::write(dir.path().join("README"), "keep").expect("written");
-    TokenKeys::rotate(dir.path(), 3, &mut os_random).expect("rotated");
+    rotated(&dir);
     assert!(names(&dir).contains(&"README".to_owned()));
 }
 

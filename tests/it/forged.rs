@@ -112,7 +112,7 @@ fn seen(reply: &Reply) -> (u16, HeaderMap, String) {
 async fn no_header_but_the_token_says_who_asks_or_by_which_way() {
     let house = stage::furnished().await;
     let client = |name: &str| -> Client {
-        PEOPLE.iter().find(|person| person.name == name).expect("a person").client(&house, &house.cloud.keys)
+        PEOPLE.iter().find(|person| person.name == name).expect("a person").client(&house, &house.cloud.keys.current())
     };
     let token = client("admin").token.expect("an administrator has a token");
     let forged: Vec<(&str, String)> = FORGED
@@ -142,7 +142,7 @@ async fn of_two_tokens_the_first_counts_and_a_bad_one_is_not_made_good_by_anothe
     let house = stage::furnished().await;
     let of = |name: &str| {
         let person = PEOPLE.iter().find(|person| person.name == name).expect("a person");
-        person.client(&house, &house.cloud.keys).token.expect("a token")
+        person.client(&house, &house.cloud.keys.current()).token.expect("a token")
     };
     let classes = || Ask::new("GET", "/v2.1/os-quota-class-sets/default");
     let nobody = house.nobody();

@@ -81,7 +81,7 @@ async fn asked(house: &House, people: &[Client], line: &Line) -> Vec<u16> {
 #[tokio::test]
 async fn lists_show_nothing_of_other_projects_and_domains() {
     let house = stage::furnished().await;
-    let keys = &house.cloud.keys;
+    let keys = &house.cloud.keys.current();
     let person = |name: &str| PEOPLE.iter().find(|person| person.name == name).expect("a person").client(&house, keys);
     let theirs = [stage::SERVER.to_owned(), stage::IMAGE.to_owned(), id_of("blue"), id_of("member")];
     for (path, id) in [("/v2.1/servers", 0), ("/image/v2/images", 1), ("/network/v2.0/security-groups", 2)] {

@@ -302,7 +302,7 @@ async fn a_token_of_another_cloud_a_later_time_or_nobody_is_refused() {
         let client = house.bearer(&keys.seal(token));
         async move { client.get(ANYWHERE).await.status }
     };
-    let keys = &house.cloud.keys;
+    let keys = &house.cloud.keys.current();
     assert_eq!(status(keys, &good).await, 200);
     let elsewhere = tempfile::tempdir().expect("a directory");
     let others = TokenKeys::load_or_create(&elsewhere.path().join("keys"), &mut |bytes: &mut [u8]| bytes.fill(7));
