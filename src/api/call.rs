@@ -11,6 +11,7 @@ use super::fault::Fault;
 use super::message::Body;
 use super::query::Query;
 use super::version::Microversion;
+use crate::backlog::Share;
 use crate::cloud::{Cloud, QuotaDefaults};
 use crate::json::Json;
 use crate::model::ids::{ProjectId, RequestId};
@@ -60,6 +61,16 @@ impl Call {
     /// 401 where nobody does, which an endpoint with an action of its own never meets.
     pub fn who(&self) -> Result<&Caller, Error> {
         self.caller.as_deref().ok_or(Error::Unauthenticated)
+    }
+
+    /// Whose places it takes in a queue: those of the caller's project, or of the caller where the token is for none. What is asked by
+    /// nobody whom a token proves counts as one.
+    pub fn share(&self) -> Share {
+        let whose = |caller: &Caller| match &caller.project_id {
+            Some(project) => Share::of(project.as_str()),
+            None => Share::of(caller.user_id.as_str()),
+        };
+        self.caller.as_deref().map_or(Share::OWN, whose)
     }
 
     /// The project of the token.

@@ -494,7 +494,7 @@ impl<E: Endpoint> Operation for Row<E> {
 
 async fn transact<E: Endpoint>(call: &Arc<Call>, body: &Arc<E::Takes>) -> Result<E::Gives, Error> {
     let (call, body) = (call.clone(), body.clone());
-    let store = call.cloud.store.clone();
+    let store = call.cloud.store.on_behalf_of(call.share());
     let script = move |tx: &mut dyn Tx| {
         E::before(&call, &body)?;
         let guarded = <E::Action as Action>::Target::locate(tx, &call)?;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::Cloud;
 use crate::api::endpoint::Error;
+use crate::backlog::Share;
 use crate::blobs::BadBlobKey;
 use crate::compute;
 use crate::identity::bootstrap::{self, Login, Newcomer};
@@ -44,7 +45,7 @@ impl Cloud {
         let (mut logins, mut newcomers) = (Vec::new(), Vec::new());
         for (name, role) in [("admin", "admin"), ("demo", "member")] {
             let password = generate_password(&mut |bytes| self.fill_with_chance(bytes));
-            let hashing = self.passwords.hash(password.clone(), &mut |bytes| self.fill_with_chance(bytes));
+            let hashing = self.passwords.hash(Share::OWN, password.clone(), &mut |bytes| self.fill_with_chance(bytes));
             let password_hash = hashing.await.map_err(|error| error.to_string())?;
             let user = UserId::from_random(moment.id());
             newcomers.push(Newcomer { name, role, user: user.clone(), password_hash });

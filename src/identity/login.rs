@@ -12,7 +12,7 @@ use crate::store::identity::{self as rows, ActiveProject, ActiveUser, Credential
 use crate::store::{StoreError, Tx};
 
 /// A domain as a request names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum DomainName {
     /// By id.
     Id(String),
@@ -21,7 +21,7 @@ pub enum DomainName {
 }
 
 /// A user or a project as a request names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Name {
     /// By id.
     Id(String),
@@ -30,7 +30,7 @@ pub enum Name {
 }
 
 /// An application credential as a request names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum CredentialName {
     /// By id.
     Id(String),

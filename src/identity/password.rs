@@ -19,15 +19,16 @@ use tokio::sync::oneshot;
 
 use super::random::Random;
 use super::secret::Secret;
-use crate::backlog::Backlog;
+use crate::backlog::{Backlog, Bounds, Share};
 
 /// How many bytes of a password count.
 pub const PASSWORD_BYTES_MAX: usize = 72;
 
 /// How many passwords may wait per thread in a burst: about two seconds of work at 12 rounds.
 const QUEUED_PER_THREAD: usize = 8;
-/// How many wait at least, per thread, where the threads do not catch up: enough that none is ever idle.
-const QUEUED_PER_THREAD_STANDING: usize = 2;
+/// How many wait at least, per thread, where the threads do not catch up: one that is ready to be begun. Another would have all
+/// who are let in wait for one password more, and the threads would do no more.
+const QUEUED_PER_THREAD_STANDING: usize = 1;
 
 /// The cost of a bcrypt hash: 2^rounds turns. One more doubles the time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +71,10 @@ pub struct PasswordPool {
     hashes: Arc<AtomicU64>,
 }
 
-type Job = Box<dyn FnOnce() + Send>;
+struct Job {
+    share: Share,
+    work: Box<dyn FnOnce() + Send>,
+}
 
 impl PasswordPool {
     /// Threads for half of this machine's cores, at least one.
@@ -87,10 +91,13 @@ impl PasswordPool {
     /// # Errors
     /// Where the system refuses a thread.
     pub fn new(rounds: Rounds, threads: usize, queued_max: usize) -> std::io::Result<PasswordPool> {
-        let (queue, jobs) = sync_channel(queued_max.max(1));
+        let threads = threads.max(1);
+        let bounds =
+            Bounds { burst_max: queued_max, standing_min: QUEUED_PER_THREAD_STANDING * threads, hands: threads };
+        let backlog = Arc::new(Backlog::new(bounds));
+        let (queue, jobs) = sync_channel(backlog.places());
         let jobs = Arc::new(Mutex::new(jobs));
-        let backlog = Arc::new(Backlog::new(queued_max, QUEUED_PER_THREAD_STANDING * threads.max(1)));
-        for _ in 0..threads.max(1) {
+        for _ in 0..threads {
             let (jobs, backlog) = (Arc::clone(&jobs), Arc::clone(&backlog));
             thread::Builder::new().name("password".to_owned()).spawn(move || work(&jobs, &backlog))?;
         }
@@ -103,13 +110,15 @@ impl PasswordPool {
     /// `Busy`, `Defect`.
     pub fn hash(
         &self,
+        share: Share,
         password: Secret,
         random: Random<'_>,
     ) -> impl Future<Output = Result<String, PasswordError>> + Send + use<> {
         let mut salt = [0; 16];
         random(&mut salt);
         let rounds = self.rounds.0;
-        let done = self.run(move || bcrypt::hash_with_salt(cut(&password), rounds, salt).map(|hash| hash.to_string()));
+        let done =
+            self.run(share, move || bcrypt::hash_with_salt(cut(&password), rounds, salt).map(|hash| hash.to_string()));
         async move { done?.await.map_err(|_| PasswordError::Defect)?.map_err(|_| PasswordError::BadHash) }
     }
 
@@ -119,12 +128,13 @@ impl PasswordPool {
     /// `Busy`, `Defect`; `BadHash` where the hash is none of bcrypt's.
     pub fn verify(
         &self,
+        share: Share,
         password: Secret,
         hash: &str,
     ) -> impl Future<Output = Result<bool, PasswordError>> + Send + use<> {
         let hash = hash.to_owned();
         let hashes = Arc::clone(&self.hashes);
-        let done = self.run(move || {
+        let done = self.run(share, move || {
             let fits = bcrypt::verify(cut(&password), &hash);
             // a malformed hash is refused before any work
             hashes.fetch_add(u64::from(fits.is_ok()), Ordering::Relaxed);
@@ -138,9 +148,9 @@ impl PasswordPool {
     ///
     /// # Errors
     /// `Busy`, `Defect`.
-    pub async fn verify_absent(&self, password: Secret) -> Result<bool, PasswordError> {
+    pub async fn verify_absent(&self, share: Share, password: Secret) -> Result<bool, PasswordError> {
         // The very same path, so the very same cost. Should the password happen to fit, the answer is no all the same.
-        self.verify(password, &self.absent).await.map(|_fits| false)
+        self.verify(share, password, &self.absent).await.map(|_fits| false)
     }
 
     /// How many hashes were made so far to check passwords, those of nobody included: what answers have cost, for tests and metrics.
@@ -150,6 +160,7 @@ impl PasswordPool {
 
     fn run<T: Send + 'static>(
         &self,
+        share: Share,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<oneshot::Receiver<T>, PasswordError> {
         let (answer, done) = oneshot::channel();
@@ -159,11 +170,11 @@ impl PasswordPool {
                 let _gone = answer.send(work());
             }
         };
-        if !self.backlog.enter() {
+        if !self.backlog.enter(share) {
             return Err(PasswordError::Busy);
         }
-        self.queue.try_send(Box::new(job)).map_err(|refused| {
-            self.backlog.leave();
+        self.queue.try_send(Job { share, work: Box::new(job) }).map_err(|refused| {
+            self.backlog.leave(share);
             match refused {
                 TrySendError::Full(_) => PasswordError::Busy,
                 TrySendError::Disconnected(_) => PasswordError::Defect,
@@ -178,13 +189,17 @@ fn work(jobs: &Mutex<Receiver<Job>>, backlog: &Backlog) {
     loop {
         // The lock is held while waiting for a job, not while doing it. Nothing in between can panic and poison it.
         let job = match jobs.lock() {
-            Ok(jobs) => jobs.recv(),
+            Ok(jobs) => jobs.try_recv().or_else(|_| {
+                backlog.ran_empty();
+                jobs.recv()
+            }),
             Err(_) => return,
         };
-        let Ok(job) = job else { return };
+        let Ok(Job { share, work }) = job else { return };
+        backlog.leave(share);
         backlog.taken(1, Instant::now());
         // A panic is the affair of whoever asked, who hears of it because the answer is dropped; the thread has others to serve.
-        let _panicked = catch_unwind(AssertUnwindSafe(job));
+        let _panicked = catch_unwind(AssertUnwindSafe(work));
     }
 }
 
@@ -209,9 +224,9 @@ mod tests {
     #[tokio::test]
     async fn a_panic_harms_nobody_but_its_own_caller() {
         let pool = PasswordPool::new(Rounds::MIN, 1, 8).expect("a thread");
-        let broken = pool.run(|| -> bool { panic!("as the test wants it") }).expect("room");
+        let broken = pool.run(Share::OWN, || -> bool { panic!("as the test wants it") }).expect("room");
         assert!(broken.await.is_err());
-        assert_eq!(pool.verify_absent(secret("p")).await, Ok(false));
+        assert_eq!(pool.verify_absent(Share::OWN, secret("p")).await, Ok(false));
     }
 
     fn pool() -> PasswordPool {
@@ -223,21 +238,21 @@ mod tests {
     }
 
     async fn hash(pool: &PasswordPool, text: &str) -> String {
-        pool.hash(secret(text), &mut os_random).await.expect("a hash")
+        pool.hash(Share::OWN, secret(text), &mut os_random).await.expect("a hash")
     }
 
     #[tokio::test]
     async fn a_password_fits_its_own_hash() {
         let pool = pool();
         let hash = hash(&pool, "correct horse").await;
-        assert_eq!(pool.verify(secret("correct horse"), &hash).await, Ok(true));
+        assert_eq!(pool.verify(Share::OWN, secret("correct horse"), &hash).await, Ok(true));
     }
 
     #[tokio::test]
     async fn another_password_does_not_fit() {
         let pool = pool();
         let hash = hash(&pool, "correct horse").await;
-        assert_eq!(pool.verify(secret("correct horsf"), &hash).await, Ok(false));
+        assert_eq!(pool.verify(Share::OWN, secret("correct horsf"), &hash).await, Ok(false));
     }
 
     #[tokio::test]
@@ -256,14 +271,14 @@ mod tests {
     async fn bytes_beyond_72_do_not_count_as_in_keystone() {
         let pool = pool();
         let hash = hash(&pool, &"x".repeat(72)).await;
-        assert_eq!(pool.verify(secret(&("x".repeat(72) + "tail")), &hash).await, Ok(true));
+        assert_eq!(pool.verify(Share::OWN, secret(&("x".repeat(72) + "tail")), &hash).await, Ok(true));
     }
 
     #[tokio::test]
     async fn the_72nd_byte_counts() {
         let pool = pool();
         let hash = hash(&pool, &"x".repeat(72)).await;
-        assert_eq!(pool.verify(secret(&"x".repeat(71)), &hash).await, Ok(false));
+        assert_eq!(pool.verify(Share::OWN, secret(&"x".repeat(71)), &hash).await, Ok(false));
     }
 
     #[tokio::test]
@@ -271,7 +286,7 @@ mod tests {
         let pool = pool();
         let long = "x".repeat(71) + "é";
         let hash = hash(&pool, &long).await;
-        assert_eq!(pool.verify(secret(&long), &hash).await, Ok(true));
+        assert_eq!(pool.verify(Share::OWN, secret(&long), &hash).await, Ok(true));
     }
 
     #[tokio::test]
@@ -281,21 +296,21 @@ mod tests {
             ("correct horse", "$2b$05$abcdefghijklmnopqrstuuHNbAKRhpaujgo33bRWs.NLUTJO3lOy2"),
             ("pässword", "$2y$05$abcdefghijklmnopqrstuucZGbUxuMlEqps0qcu2pjhO7vaatQZIC"),
         ] {
-            assert_eq!(pool().verify(secret(password), hash).await, Ok(true), "{hash}");
+            assert_eq!(pool().verify(Share::OWN, secret(password), hash).await, Ok(true), "{hash}");
         }
     }
 
     #[tokio::test]
     async fn a_hash_of_another_algorithm_is_an_error_and_not_a_no() {
         for hash in ["", "plain", "$scrypt$ln=16,r=8,p=1$x$y", "$bcrypt-sha256$v=2,t=2b,r=12$s$d", "é$2b$12$"] {
-            assert_eq!(pool().verify(secret("p"), hash).await, Err(PasswordError::BadHash), "{hash}");
+            assert_eq!(pool().verify(Share::OWN, secret("p"), hash).await, Err(PasswordError::BadHash), "{hash}");
         }
     }
 
     #[tokio::test]
     async fn nobody_has_the_absent_password() {
         for text in ["", "p", "................................"] {
-            assert_eq!(pool().verify_absent(secret(text)).await, Ok(false));
+            assert_eq!(pool().verify_absent(Share::OWN, secret(text)).await, Ok(false));
         }
     }
 
@@ -318,7 +333,7 @@ mod tests {
         let pool = PasswordPool::new(Rounds::MIN, 1, queued_max).expect("a thread");
         let (begun, has_begun) = mpsc::channel();
         let (release, released) = mpsc::channel::<()>();
-        let done = pool.run(move || {
+        let done = pool.run(Share::OWN, move || {
             begun.send(()).expect("the test waits");
             let _dropped = released.recv();
         });
@@ -331,14 +346,14 @@ mod tests {
     #[tokio::test]
     async fn beyond_the_queue_it_is_busy() {
         let (pool, _release) = occupied(1);
-        let _waiting = pool.verify(secret("p"), "");
-        assert_eq!(pool.verify(secret("p"), "").await, Err(PasswordError::Busy));
+        let _waiting = pool.verify(Share::OWN, secret("p"), "");
+        assert_eq!(pool.verify(Share::OWN, secret("p"), "").await, Err(PasswordError::Busy));
     }
 
     #[tokio::test]
     async fn who_waits_in_the_queue_is_served() {
         let (pool, release) = occupied(1);
-        let waiting = pool.verify_absent(secret("p"));
+        let waiting = pool.verify_absent(Share::OWN, secret("p"));
         drop(release);
         assert_eq!(waiting.await, Ok(false));
     }
@@ -347,7 +362,7 @@ mod tests {
     fn work_for_a_caller_who_has_gone_is_skipped() {
         let (pool, release) = occupied(2);
         let (did, done) = mpsc::channel();
-        drop(pool.run(move || did.send(())));
+        drop(pool.run(Share::OWN, move || did.send(())));
         drop(release);
         assert!(done.recv().is_err(), "the job was dropped without being done");
     }
@@ -358,7 +373,7 @@ mod tests {
         let pool = PasswordPool::for_this_machine(Rounds::DEFAULT).expect("threads");
         let began = std::time::Instant::now();
         for _ in 0..4 {
-            let _no = pool.verify_absent(secret("p")).await;
+            let _no = pool.verify_absent(Share::OWN, secret("p")).await;
         }
         println!("verify, 12 rounds: {:?}", began.elapsed() / 4);
     }

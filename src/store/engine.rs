@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::backlog::Backlog;
+use crate::backlog::{Backlog, Bounds, Share};
 
 /// A parameter of a statement. Statements number them `$1`, `$2`, … in order of first appearance.
 #[derive(Debug, Clone, Copy)]
@@ -219,6 +219,10 @@ pub enum Verdict {
 pub trait Script: Send {
     /// Runs from the start. May be called again after `Undo` or a conflict.
     fn run(&mut self, tx: &mut dyn Tx) -> Verdict;
+    /// On whose behalf it waits for its turn.
+    fn share(&self) -> Share {
+        Share::OWN
+    }
     /// Answers whoever waits: what the script gave, or why the engine could not keep it.
     fn finish(self: Box<Self>, outcome: Result<(), StoreError>);
 }
@@ -238,10 +242,10 @@ pub(super) struct Turns {
     backlog: Arc<Backlog>,
 }
 
-/// A queue of at most `burst_max`; one that does not run empty is as short as `standing_min` if need be: see `backlog`.
-pub(super) fn queue(burst_max: usize, standing_min: usize) -> (Queue, Turns) {
-    let (sender, waiting) = sync_channel(burst_max);
-    let backlog = Arc::new(Backlog::new(burst_max, standing_min));
+/// A queue within these bounds.
+pub(super) fn queue(bounds: Bounds) -> (Queue, Turns) {
+    let backlog = Arc::new(Backlog::new(bounds));
+    let (sender, waiting) = sync_channel(backlog.places());
     (Queue { sender: Mutex::new(Some(sender)), backlog: backlog.clone() }, Turns { waiting, backlog })
 }
 
@@ -252,11 +256,12 @@ impl Queue {
         let Some(sender) = sender else {
             return script.finish(Err(StoreError::Unavailable("the server is shutting down".into())));
         };
-        if !self.backlog.enter() {
+        let share = script.share();
+        if !self.backlog.enter(share) {
             return script.finish(Err(StoreError::Overloaded));
         }
-        if let Err(error) = sender.try_send(Accepted { since: Instant::now(), script }) {
-            self.backlog.leave();
+        if let Err(error) = sender.try_send(Accepted { since: Instant::now(), share, script }) {
+            self.backlog.leave(share);
             match error {
                 TrySendError::Full(accepted) => accepted.refuse(StoreError::Overloaded),
                 TrySendError::Disconnected(accepted) => {
@@ -276,13 +281,21 @@ impl Turns {
     /// Waits for somebody, and takes at most so many of those who wait; none of them where all have waited too long. `None` when
     /// the queue is closed and empty.
     pub(super) fn take(&self, most: usize) -> Option<Vec<Box<dyn Script>>> {
-        let first = self.waiting.recv().ok()?;
+        let first = match self.waiting.try_recv() {
+            Ok(first) => first,
+            Err(_) => {
+                self.backlog.ran_empty();
+                self.waiting.recv().ok()?
+            }
+        };
+        self.backlog.leave(first.share);
         let now = Instant::now();
         let mut batch: Vec<_> = first.in_time(now).into_iter().collect();
         let mut taken = 1;
         while batch.len() < most
             && let Ok(accepted) = self.waiting.try_recv()
         {
+            self.backlog.leave(accepted.share);
             batch.extend(accepted.in_time(now));
             taken += 1;
         }
@@ -294,6 +307,7 @@ impl Turns {
 /// A script that waits for its turn.
 struct Accepted {
     since: Instant,
+    share: Share,
     script: Box<dyn Script>,
 }
 

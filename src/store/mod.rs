@@ -31,10 +31,14 @@ pub use engine::{Effect, Row, StoreError, Tx, Value};
 use engine::{Engine, Script, Verdict};
 pub use migrate::Purpose;
 
+use crate::backlog::Share;
+
 /// The database. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
     engine: Arc<dyn Engine>,
+    /// On whose behalf its scripts wait.
+    share: Share,
 }
 
 impl Store {
@@ -96,13 +100,19 @@ impl Store {
         purpose: Purpose,
         adapted: fn(&str) -> String,
     ) -> Result<Store, StoreError> {
-        let store = Store { engine };
+        let store = Store { engine, share: Share::OWN };
         let script = move |tx: &mut dyn Tx| migrate::prepare(tx, purpose, adapted);
         match purpose {
             Purpose::Serve | Purpose::Import => store.write(script).await?,
             Purpose::Look | Purpose::Change => store.read(script).await?,
         }
         Ok(store)
+    }
+
+    /// The same database; what is asked of this one waits on somebody's behalf, and has its part of the places.
+    #[must_use]
+    pub fn on_behalf_of(&self, share: Share) -> Store {
+        Store { share, ..self.clone() }
     }
 
     /// Runs a script that only reads, against one consistent state.
@@ -114,7 +124,7 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let (waiting, answer) = waiting(script);
+        let (waiting, answer) = waiting(self.share, script);
         self.engine.read(waiting);
         answer.await.unwrap_or_else(|_| Err(StoreError::Defect("a read was dropped".into()).into()))
     }
@@ -129,7 +139,7 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let (waiting, answer) = waiting(script);
+        let (waiting, answer) = waiting(self.share, script);
         self.engine.write(waiting);
         answer.await.unwrap_or_else(|_| Err(StoreError::Defect("a write was dropped".into()).into()))
     }
@@ -148,20 +158,21 @@ impl Store {
 /// A script, what it answered last, and who waits for it.
 struct Waiting<F, T, E> {
     script: F,
+    share: Share,
     answer: Option<Result<T, E>>,
     reply: oneshot::Sender<Result<T, E>>,
 }
 
 type Answer<T, E> = oneshot::Receiver<Result<T, E>>;
 
-fn waiting<F, T, E>(script: F) -> (Box<dyn Script>, Answer<T, E>)
+fn waiting<F, T, E>(share: Share, script: F) -> (Box<dyn Script>, Answer<T, E>)
 where
     F: FnMut(&mut dyn Tx) -> Result<T, E> + Send + 'static,
     T: Send + 'static,
     E: From<StoreError> + Send + 'static,
 {
     let (reply, answer) = oneshot::channel();
-    (Box::new(Waiting { script, answer: None, reply }), answer)
+    (Box::new(Waiting { script, share, answer: None, reply }), answer)
 }
 
 impl<F, T, E> Script for Waiting<F, T, E>
@@ -175,6 +186,10 @@ where
         let verdict = if answer.is_ok() { Verdict::Commit } else { Verdict::Undo };
         self.answer = Some(answer);
         verdict
+    }
+
+    fn share(&self) -> Share {
+        self.share
     }
 
     fn finish(self: Box<Self>, outcome: Result<(), StoreError>) {

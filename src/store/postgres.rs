@@ -18,6 +18,7 @@ use std::thread::JoinHandle;
 
 use super::engine::{Effect, Engine, Queue, Script, StoreError, queue, wait_for};
 use super::migrate::Purpose;
+use crate::backlog::Bounds;
 use connection::Connection;
 use hosts::Hosts;
 use lane::{BATCH_MAX, Lane};
@@ -53,10 +54,10 @@ impl Postgres {
         let reach: Arc<Reach> = Arc::default();
         let listener: Arc<OnceLock<Listener>> = Arc::default();
         let mut threads = Vec::new();
-        let (writer, turns) = queue(WAITING_MAX, 2 * BATCH_MAX);
+        let (writer, turns) = queue(Bounds { burst_max: WAITING_MAX, standing_min: BATCH_MAX / 2, hands: 1 });
         let lane = Lane::new(&hosts, Connection::open_for_writing, &reach, &listener);
         threads.push(spawn("postgres-writer".into(), move || lane.write_batches(&turns))?);
-        let (readers, turns) = queue(WAITING_MAX, 2 * READERS);
+        let (readers, turns) = queue(Bounds { burst_max: WAITING_MAX, standing_min: READERS, hands: READERS });
         let turns = Arc::new(Mutex::new(turns));
         for number in 0..READERS {
             let lane = Lane::new(&hosts, Connection::open, &reach, &listener);

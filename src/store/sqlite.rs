@@ -18,6 +18,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql, types::ToSqlOutput, type
 use self::checkpoint::LogKeeper;
 use self::readers::Readers;
 use super::engine::{Effect, Engine, Queue, Row, Script, StoreError, Turns, Tx, Value, Verdict, queue, wait_for};
+use crate::backlog::Bounds;
 
 /// The name of the database in its directory.
 pub const FILE: &str = "kilonova.db";
@@ -25,6 +26,9 @@ pub const FILE: &str = "kilonova.db";
 const BATCH_MAX: usize = 1024;
 /// As many scripts as may wait for the writer in a burst; fewer where it does not catch up. Beyond it writes are refused.
 const WAITING_MAX: usize = 8192;
+/// As many as may wait at least: their work takes about as long as a sync of an ordinary disk or three, so that a commit for so many
+/// is cheap, and the next one is soon.
+const WAITING_STANDING: usize = 256;
 /// Statements a connection keeps prepared.
 const STATEMENTS_KEPT: usize = 256;
 /// How long a connection waits for another process that holds the database. Everybody waits with it, so it is short.
@@ -51,7 +55,7 @@ impl Sqlite {
         let readers = Arc::new(Readers::new(path));
         let log = LogKeeper::start(&mut connection, path, readers.clone())?;
         let listener: Arc<OnceLock<Listener>> = Arc::default();
-        let (queue, turns) = queue(WAITING_MAX, 2 * BATCH_MAX);
+        let (queue, turns) = queue(Bounds { burst_max: WAITING_MAX, standing_min: WAITING_STANDING, hands: 1 });
         let told = Told { listener: listener.clone(), readers: readers.clone() };
         let writer = std::thread::Builder::new()
             .name("sqlite-writer".into())

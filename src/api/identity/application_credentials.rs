@@ -140,7 +140,7 @@ impl Errand for Create {
             Some(secret) => Secret::new(secret),
             None => generate_password(&mut { chance }),
         };
-        let hashing = call.cloud.passwords.hash(secret.clone(), &mut { chance });
+        let hashing = call.cloud.passwords.hash(call.share(), secret.clone(), &mut { chance });
         let hash = hashing.await.map_err(IdentityError::from)?;
         let asked = body.get("roles").and_then(Json::as_array).unwrap_or_default().to_vec();
         let asking = call.clone();

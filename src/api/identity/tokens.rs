@@ -11,6 +11,7 @@ use crate::api::endpoint::{
     Endpoint, Errand, Error, Gives, Locate, QueryRule, Reply, Route, Takes, delete, get, head, post,
 };
 use crate::api::fault::Fault;
+use crate::backlog::Share;
 use crate::cloud::Cloud;
 use crate::identity::Error as IdentityError;
 use crate::identity::error::Barred;
@@ -109,17 +110,17 @@ async fn prove(call: &Arc<Call>, claims: Claims) -> Result<Proven, Error> {
     let mut proven =
         Proven { user_id: String::new(), fitted: Fitted::Nothing, methods: Methods::default(), parent: None };
     let mut users: Vec<String> = Vec::new();
-    if let Some((_, password)) = &claims.password {
+    if let Some((name, password)) = &claims.password {
         let hash = known.user.as_ref().and_then(|user| user.password_hash.as_deref());
-        let fits = fits(&call.cloud, password, hash).await?;
+        let fits = fits(&call.cloud, Share::of(name), password, hash).await?;
         let user = known.user.filter(|_| fits).ok_or(IdentityError::Unauthorized)?;
         users.push(user.id.as_str().to_owned());
         proven.methods = proven.methods.with(Method::Password);
         proven.fitted = Fitted::Password(user.password_hash.unwrap_or_default());
     }
-    if let Some((_, secret)) = &claims.credential {
+    if let Some((name, secret)) = &claims.credential {
         let hash = known.credential.as_ref().map(|credential| credential.secret_hash.as_str());
-        let fits = fits(&call.cloud, secret, hash).await?;
+        let fits = fits(&call.cloud, Share::of(name), secret, hash).await?;
         let credential = known.credential.filter(|_| fits).ok_or(IdentityError::Unauthorized)?;
         users.push(credential.user_id.as_str().to_owned());
         proven.methods = proven.methods.with(Method::ApplicationCredential);
@@ -153,19 +154,20 @@ async fn known(call: &Arc<Call>, claims: &Claims) -> Result<Known, Error> {
     call.cloud.store.read(script).await
 }
 
-/// Whether a secret fits a hash, at the same price where there is none.
+/// Whether a secret fits a hash, at the same price where there is none. Whoever is claimed to ask has the share, known or not: what is
+/// refused then does not tell who exists.
 ///
 /// # Errors
 /// 503 where too many wait already.
-pub async fn fits(cloud: &Cloud, secret: &Secret, hash: Option<&str>) -> Result<bool, Error> {
+pub async fn fits(cloud: &Cloud, share: Share, secret: &Secret, hash: Option<&str>) -> Result<bool, Error> {
     let verified = match hash.filter(|hash| !hash.is_empty()) {
-        Some(hash) => cloud.passwords.verify(secret.clone(), hash).await,
-        None => cloud.passwords.verify_absent(secret.clone()).await,
+        Some(hash) => cloud.passwords.verify(share, secret.clone(), hash).await,
+        None => cloud.passwords.verify_absent(share, secret.clone()).await,
     };
     match verified {
         // a hash of another algorithm is one that nobody can fit
         Err(PasswordError::BadHash) => {
-            Ok(cloud.passwords.verify_absent(secret.clone()).await.map_err(IdentityError::from)?)
+            Ok(cloud.passwords.verify_absent(share, secret.clone()).await.map_err(IdentityError::from)?)
         }
         verified => Ok(verified.map_err(IdentityError::from)?),
     }

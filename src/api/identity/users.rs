@@ -10,9 +10,11 @@ use super::{action, endpoint, filters, found, fresh_id, list, member, next, page
 use crate::api::call::Call;
 use crate::api::endpoint::{Errand, Error, Locate, Route, delete, get, patch, post, prove};
 use crate::api::schema::{Rule, Schema, Type};
+use crate::backlog::Share;
 use crate::identity::administration::{self as verbs, NewPassword};
 use crate::identity::callers::default_domain;
 use crate::identity::error::{Error as IdentityError, Kind};
+use crate::identity::login::Name;
 use crate::identity::secret::Secret;
 use crate::json::{Json, Object};
 use crate::model::identity::{Listing, NewUser, Sought, User};
@@ -143,8 +145,10 @@ fn made(call: &Call, body: &Inner<NewShape>) -> Result<User, Error> {
 /// The hash of a password, if there is one.
 async fn hash(call: &Call, password: Option<&str>) -> Result<Option<String>, Error> {
     let Some(password) = password else { return Ok(None) };
-    let hashing =
-        call.cloud.passwords.hash(Secret::new(password), &mut |bytes: &mut [u8]| call.cloud.fill_with_chance(bytes));
+    let hashing = call
+        .cloud
+        .passwords
+        .hash(call.share(), Secret::new(password), &mut |bytes: &mut [u8]| call.cloud.fill_with_chance(bytes));
     Ok(Some(hashing.await.map_err(IdentityError::from)?))
 }
 
@@ -215,8 +219,9 @@ impl Errand for ChangePassword {
         let asked = id.clone();
         let script = move |tx: &mut dyn Tx| identity::active_user(tx, &asked);
         let before = call.cloud.store.read(script).await?.and_then(|user| user.password_hash);
+        let share = Share::of(&Name::Id(id.clone()));
         let original = Secret::new(body.text("original_password").unwrap_or_default());
-        if !fits(&call.cloud, &original, before.as_deref()).await? {
+        if !fits(&call.cloud, share, &original, before.as_deref()).await? {
             return Err(IdentityError::Unauthorized.into());
         }
         let hash = hash(&call, body.text("password")).await?;

@@ -12,6 +12,7 @@ use super::tokens::{Issued, fits, issue};
 use super::{action, auth, document, endpoint, found};
 use crate::api::call::Call;
 use crate::api::endpoint::{Errand, Error, Locate, Reply, Route, Takes, get, post, prove};
+use crate::backlog::Share;
 use crate::identity::error::{Error as IdentityError, Kind};
 use crate::identity::login::{self, DomainName, Fitted, Name, Proven, Wish};
 use crate::identity::secret::{Secret, generate_password};
@@ -44,10 +45,11 @@ impl Errand for Issue {
 
     async fn run(call: Arc<Call>, given: Credentials) -> Result<Reply, Error> {
         let name = Name::In(given.username.clone(), DomainName::Id("default".to_owned()));
+        let share = Share::of(&name);
         let script = move |tx: &mut dyn Tx| login::user(tx, &name);
         let user = call.cloud.store.read(script).await?;
         let hash = user.as_ref().and_then(|user| given.hash_of(user));
-        let fitting = fits(&call.cloud, &given.secret, hash.as_deref()).await?;
+        let fitting = fits(&call.cloud, share, &given.secret, hash.as_deref()).await?;
         let user = user.filter(|_| fitting).ok_or(IdentityError::Unauthorized)?;
         let hash = hash.unwrap_or_default();
         let proven = Proven {
@@ -198,7 +200,8 @@ impl Errand for ResetApiKey {
         let user = call.cloud.store.read(script).await?;
         let chance = |bytes: &mut [u8]| call.cloud.fill_with_chance(bytes);
         let key = generate_password(&mut { chance });
-        let hash = call.cloud.passwords.hash(key.clone(), &mut { chance }).await.map_err(IdentityError::from)?;
+        let hash =
+            call.cloud.passwords.hash(call.share(), key.clone(), &mut { chance }).await.map_err(IdentityError::from)?;
         let asking = call.clone();
         let script = move |tx: &mut dyn Tx| {
             let user = located(tx, &asking)?;

@@ -294,7 +294,7 @@ mod tests {
     async fn measured(clients: u64) -> String {
         const ROWS: u64 = 100_000;
         let (_directory, path, engine) = database();
-        let store = Store { engine: Arc::new(engine) };
+        let store = Store { engine: Arc::new(engine), share: crate::backlog::Share::OWN };
         let made = |tx: &mut dyn Tx| tx.execute("CREATE TABLE t (id BIGINT PRIMARY KEY, items TEXT NOT NULL)", &[]);
         store.write::<_, StoreError>(made).await.expect("a table");
         for from in (0..ROWS).step_by(1000) {

@@ -52,7 +52,7 @@ pub async fn furnished() -> House {
         PEOPLE.iter().try_for_each(|person| person.enter(tx))
     })
     .await;
-    let password = house.cloud.passwords.hash(kilonova::identity::secret::Secret::new("first"), &mut |bytes: &mut [u8]| house.cloud.fill_with_chance(bytes));
+    let password = house.cloud.passwords.hash(kilonova::backlog::Share::OWN, kilonova::identity::secret::Secret::new("first"), &mut |bytes: &mut [u8]| house.cloud.fill_with_chance(bytes));
     let hash = password.await.expect("a password can be hashed");
     Actor { project: "blue", ..Actor::new(SERVER) }.enters(&house).await;
     stage::image(&house, IMAGE, "blue", Visibility::Private, &[("a", "0")]).await;
