@@ -15,14 +15,13 @@ const STANDING: Duration = Duration::from_millis(250);
 const TURNS: usize = 6;
 /// How long the last of a short queue waits, where that is not less than the owner wants.
 const WAIT: Duration = Duration::from_millis(50);
-/// How many are told apart; those who have the same number share what one may have.
-const SHARES: usize = 64;
-
 /// On whose behalf somebody waits, so that one who asks without end leaves places for others. A number that says nothing else.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Share(u8);
 
 impl Share {
+    /// How many are told apart; those who have the same number share what one may have.
+    pub const COUNT: usize = 64;
     /// The server's own errands.
     pub const OWN: Share = Share(0);
 
@@ -30,7 +29,12 @@ impl Share {
     pub fn of(whose: &(impl Hash + ?Sized)) -> Share {
         // drawn anew by each process, or one could choose a name that shares with a victim's
         static STATE: LazyLock<RandomState> = LazyLock::new(RandomState::new);
-        Share((STATE.hash_one(whose) % (SHARES as u64 - 1)) as u8 + 1)
+        Share((STATE.hash_one(whose) % (Share::COUNT as u64 - 1)) as u8 + 1)
+    }
+
+    /// Less than `COUNT`.
+    pub fn number(self) -> usize {
+        usize::from(self.0)
     }
 }
 
@@ -50,7 +54,7 @@ pub struct Bounds {
 pub struct Backlog {
     bounds: Bounds,
     waiting: AtomicUsize,
-    of_share: [AtomicU32; SHARES],
+    of_share: [AtomicU32; Share::COUNT],
     limit: AtomicUsize,
     /// Whether somebody came to take and found nothing.
     ran_empty: AtomicBool,
@@ -84,7 +88,7 @@ impl Backlog {
         Backlog {
             bounds,
             waiting: AtomicUsize::new(0),
-            of_share: [const { AtomicU32::new(0) }; SHARES],
+            of_share: [const { AtomicU32::new(0) }; Share::COUNT],
             limit: AtomicUsize::new(burst_max),
             ran_empty: AtomicBool::new(true),
             window: Mutex::new(None),
@@ -100,7 +104,7 @@ impl Backlog {
     #[must_use]
     pub fn enter(&self, share: Share) -> bool {
         let before = self.waiting.fetch_add(1, Ordering::Relaxed);
-        let same = self.of_share[usize::from(share.0)].fetch_add(1, Ordering::Relaxed);
+        let same = self.of_share[share.number()].fetch_add(1, Ordering::Relaxed);
         let limit = self.limit.load(Ordering::Relaxed);
         let may = before < limit || (before < limit + kept_free(limit) && same < few(limit));
         if !may {
@@ -112,7 +116,7 @@ impl Backlog {
     /// Counts one whose turn has come, or who has turned away.
     pub fn leave(&self, share: Share) {
         self.waiting.fetch_sub(1, Ordering::Relaxed);
-        self.of_share[usize::from(share.0)].fetch_sub(1, Ordering::Relaxed);
+        self.of_share[share.number()].fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Whoever came to take found nothing: for this moment nobody is too many.

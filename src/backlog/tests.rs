@@ -116,7 +116,7 @@ fn who_has_none_waiting_is_let_into_a_full_queue() {
 fn however_many_shares_ask_no_more_wait_than_there_are_places() {
     let backlog = backlog(16, 1);
     filled(&backlog);
-    let others = (2..SHARES as u8).filter(|number| backlog.enter(Share(*number))).count();
+    let others = (2..Share::COUNT as u8).filter(|number| backlog.enter(Share(*number))).count();
     assert_eq!(16 + others, backlog.places());
 }
 

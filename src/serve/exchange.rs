@@ -17,6 +17,7 @@ use super::body::{InBody, OutBody};
 use super::pace::Pace;
 use super::{Answer, Limits, NoAnswer};
 use crate::api::message::{Body, Request, Response};
+use crate::backlog::Share;
 use crate::logs::{About, AccessRecord, access_line};
 use crate::model::ids::{ProjectId, RequestId};
 
@@ -92,7 +93,7 @@ impl Exchange {
         limits: &Limits,
         request: hyper::Request<Incoming>,
     ) -> hyper::Response<OutBody> {
-        if !self.pace.lets_in() {
+        if !self.pace.lets_in(|| share_of(request.headers())) {
             let refused = self.without_answer(answer, NoAnswer::Overloaded);
             return self.give(refused);
         }
@@ -180,6 +181,11 @@ impl Drop for Exchange {
             project_id: self.about.project_id.as_ref().map(ProjectId::as_str),
         });
     }
+}
+
+/// Whose request it is as far as can be seen without looking anything up: that of a token, good or not.
+fn share_of(headers: &HeaderMap) -> Share {
+    headers.get("x-auth-token").map_or(Share::OWN, |token| Share::of(token.as_bytes()))
 }
 
 fn may_have_length(status: StatusCode) -> bool {

@@ -13,6 +13,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::Limits;
 use super::pressure::Pressure;
+use crate::backlog::Share;
 
 /// No deadline: the client waits for us.
 const NEVER: u64 = u64::MAX;
@@ -57,8 +58,8 @@ impl Pace {
     }
 
     /// Whether the next request is answered, or refused because there are too many.
-    pub(super) fn lets_in(&self) -> bool {
-        self.pressure.lets_in()
+    pub(super) fn lets_in(&self, whose: impl FnOnce() -> Share) -> bool {
+        self.pressure.lets_in(whose)
     }
 
     /// A request is there; now the client waits for us.

@@ -3,7 +3,8 @@
 //! Most answers need nobody but a processor, so requests wait where nobody counts them: in the sockets, and in the runtime's queue of
 //! tasks. How long they wait is measured: a thread sends a byte through a socket to a task, as a client would, twenty times a
 //! second. While that takes too long, a part of the requests is refused before anything else is done for them, and the part
-//! grows until the others no longer wait. A request pays one look at a number for this.
+//! grows until the others no longer wait. A request pays one look at a number for this. Refused are first those of whom there are most: each
+//! token has the same part of what can be done, and who asks for less is not refused.
 
 use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
@@ -14,8 +15,12 @@ use std::time::{Duration, Instant};
 
 use tokio::io::AsyncReadExt;
 
+use crate::backlog::Share;
+
 /// How long a request may wait for a processor before others are refused for its sake.
 const WAIT: Duration = Duration::from_millis(150);
+/// How long it may wait while others are refused: what a burst may take for a moment, a lasting crowd may not.
+const WAIT_STANDING: Duration = Duration::from_millis(20);
 /// How long one pulse may be late while those before and after it are not.
 const PAUSE: Duration = Duration::from_millis(500);
 /// How often that is measured.
@@ -29,27 +34,55 @@ const PART_MIN: u32 = ALL / 32;
 /// Says which requests are let in.
 #[derive(Debug)]
 pub(super) struct Pressure {
+    /// Of all together.
     let_in: AtomicU32,
-    turn: AtomicU32,
+    shares: [OfShare; Share::COUNT],
+}
+
+/// What one share has asked, and which part of it is let in.
+#[derive(Debug)]
+struct OfShare {
+    /// Counted only while a part is refused.
+    asked: AtomicU32,
+    let_in: AtomicU32,
 }
 
 impl Default for Pressure {
     fn default() -> Self {
-        Pressure { let_in: AtomicU32::new(ALL), turn: AtomicU32::new(0) }
+        let shares = [const { OfShare { asked: AtomicU32::new(0), let_in: AtomicU32::new(ALL) } }; Share::COUNT];
+        Pressure { let_in: AtomicU32::new(ALL), shares }
     }
 }
 
 impl Pressure {
-    /// Whether to answer the next request, or to refuse it at once.
-    pub(super) fn lets_in(&self) -> bool {
-        let part = self.let_in.load(Ordering::Relaxed);
+    /// Whether to answer the next request, or to refuse it at once. Whose it is, is asked only while a part is refused.
+    pub(super) fn lets_in(&self, whose: impl FnOnce() -> Share) -> bool {
+        if self.let_in.load(Ordering::Relaxed) == ALL {
+            return true;
+        }
+        let share = &self.shares[whose().number()];
+        let turn = share.asked.fetch_add(1, Ordering::Relaxed);
         // Multiples of the golden ratio are spread evenly, so that of any few requests about this part is let in.
-        part == ALL || self.turn.fetch_add(40_503, Ordering::Relaxed) % ALL < part
+        turn.wrapping_mul(40_503) % ALL < share.let_in.load(Ordering::Relaxed)
     }
 
     #[cfg(test)]
     pub(super) fn let_in(&self, part: f64) {
-        self.let_in.store((f64::from(ALL) * part) as u32, Ordering::Relaxed);
+        self.let_in_of_each((f64::from(ALL) * part) as u32, &mut Asked::default());
+    }
+
+    /// Lets this part of all in from now on, and of each share what that comes to.
+    fn let_in_of_each(&self, part: u32, asked: &mut Asked) {
+        if part < ALL {
+            let counts = self.shares.each_ref().map(|share| share.asked.load(Ordering::Relaxed));
+            let parts = asked.parts(counts, part);
+            for (share, part) in self.shares.iter().zip(parts) {
+                share.let_in.store(part, Ordering::Relaxed);
+            }
+        } else {
+            *asked = Asked::default();
+        }
+        self.let_in.store(part, Ordering::Relaxed);
     }
 
     /// Measures from now on, until nobody holds this any more.
@@ -97,7 +130,7 @@ impl Pulse {
 /// Sends pulses, and turns what they tell into the part that is let in. On a thread of its own, which the system wakes even where
 /// the threads that serve have no time for anything.
 fn beat(pulse: &Pulse, mut sender: UnixStream, watched: &Weak<Pressure>) {
-    let mut valve = Valve::default();
+    let (mut valve, mut asked) = (Valve::default(), Asked::default());
     let mut sent = None;
     loop {
         thread::sleep(PULSE);
@@ -112,7 +145,7 @@ fn beat(pulse: &Pulse, mut sender: UnixStream, watched: &Weak<Pressure>) {
                 waited: Duration::from_nanos(waited),
                 has_arrived: !is_under_way,
             });
-            pressure.let_in.store(valve.part, Ordering::Relaxed);
+            pressure.let_in_of_each(valve.part, &mut asked);
             if before == ALL && valve.part < ALL {
                 let waited_ms = waited / 1_000_000;
                 tracing::warn!(waited_ms, "more requests than can be answered: a part of them is refused");
@@ -157,11 +190,12 @@ impl Default for Valve {
 
 impl Valve {
     fn turn(&mut self, look: Look) {
-        if look.waited > WAIT {
+        let wait = if self.part == ALL { WAIT } else { WAIT_STANDING };
+        if look.waited > wait {
             self.close(look);
         } else if look.has_arrived {
             self.late_since = None;
-            if look.waited < WAIT / 2 {
+            if look.waited < wait / 2 {
                 self.part = (self.part + self.part / 20).min(ALL);
             }
         }
@@ -182,143 +216,52 @@ impl Valve {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// How much of the past counts: with twenty looks a second, about half a second.
+const KEPT: f64 = 0.9;
 
-    const SECOND: Duration = Duration::from_secs(1);
+/// How much each share asks for, of late.
+#[derive(Debug)]
+struct Asked {
+    /// The counts at the last look.
+    counts: Option<[u32; Share::COUNT]>,
+    lately: [f64; Share::COUNT],
+}
 
-    /// A queue before processors: whether a request is answered or refused is decided when its turn comes, and a refusal costs a thirtieth.
-    struct World {
-        valve: Valve,
-        now: Duration,
-        /// Requests that came, and those whose turn has come.
-        come: f64,
-        gone: f64,
-        /// When the pulse on its way was sent, and after how many requests it arrives.
-        pulse: (Duration, f64),
-        /// At each beat, in seconds.
-        waits: Vec<f64>,
-        answered: f64,
-    }
-
-    const COST: f64 = 0.01;
-
-    impl World {
-        fn new() -> World {
-            let (valve, now) = (Valve::default(), Duration::ZERO);
-            World { valve, now, come: 0.0, gone: 0.0, pulse: (now, 0.0), waits: Vec::new(), answered: 0.0 }
-        }
-
-        /// So many seconds at so many times what the processors can do.
-        fn live(&mut self, seconds: u32, times: f64) {
-            let beat = PULSE.as_secs_f64();
-            for _ in 0..seconds * 20 {
-                let part = f64::from(self.valve.part) / f64::from(ALL);
-                let cost = part * COST + (1.0 - part) * COST / 30.0;
-                self.come += times * beat / COST;
-                let turns = (self.come - self.gone).min(beat / cost);
-                self.gone += turns;
-                self.answered += turns * part;
-                self.now += PULSE;
-                let (sent, after) = self.pulse;
-                let has_arrived = self.gone >= after;
-                let so_far = self.now - sent;
-                let waited = if has_arrived { so_far - PULSE } else { so_far };
-                self.valve.turn(Look { sent, waited, has_arrived });
-                if has_arrived {
-                    self.pulse = (self.now, self.come);
-                }
-                self.waits.push((self.come - self.gone) * cost);
-            }
-        }
-    }
-
-    fn arrived(sent: Duration, waited: Duration) -> Look {
-        Look { sent, waited, has_arrived: true }
-    }
-
-    #[test]
-    fn while_nobody_waits_all_are_let_in() {
-        let mut world = World::new();
-        world.live(10, 0.9);
-        assert_eq!(world.valve.part, ALL);
-    }
-
-    #[test]
-    fn a_short_pause_of_the_machine_refuses_nobody() {
-        let mut valve = Valve::default();
-        for beat in 1..10 {
-            valve.turn(Look { sent: SECOND, waited: PULSE * beat, has_arrived: false });
-        }
-        valve.turn(arrived(SECOND, PAUSE));
-        valve.turn(arrived(2 * SECOND, Duration::ZERO));
-        assert_eq!(valve.part, ALL);
-    }
-
-    #[test]
-    fn what_is_still_on_its_way_is_no_sign_of_calm() {
-        let mut valve = Valve::default();
-        valve.turn(arrived(SECOND, 2 * WAIT));
-        valve.turn(Look { sent: 2 * SECOND, waited: PULSE, has_arrived: false });
-        valve.turn(Look { sent: 2 * SECOND, waited: 2 * WAIT, has_arrived: false });
-        assert!(valve.part < ALL);
-    }
-
-    #[test]
-    fn at_twice_and_at_ten_times_the_capacity_who_is_let_in_does_not_wait_long() {
-        for times in [1.2, 2.0, 10.0] {
-            let mut world = World::new();
-            world.live(60, times);
-            let mut late = world.waits.split_off(world.waits.len() / 2);
-            late.sort_by(f64::total_cmp);
-            let (middle, longest) = (late[late.len() / 2], late[late.len() - 1]);
-            assert!(middle < 2.0 * WAIT.as_secs_f64(), "{times}: {middle}");
-            assert!(longest < 1.0, "{times}: {longest}");
-        }
-    }
-
-    #[test]
-    fn at_twice_and_at_ten_times_the_capacity_most_of_it_is_used() {
-        // at ten times a third of the time goes into refusals
-        for (times, used) in [(1.2, 0.9), (2.0, 0.85), (10.0, 0.55)] {
-            let mut world = World::new();
-            world.live(60, times);
-            let done = world.answered * COST / 60.0;
-            assert!(done > used, "{times}: {done}");
-        }
-    }
-
-    #[test]
-    fn when_the_crowd_has_gone_all_are_let_in_again() {
-        let mut world = World::new();
-        world.live(20, 10.0);
-        world.live(8, 0.1);
-        assert_eq!(world.valve.part, ALL);
-    }
-
-    #[test]
-    fn of_any_few_requests_about_the_part_is_let_in() {
-        let pressure = Pressure::default();
-        pressure.let_in(0.25);
-        let let_in = (0..100).filter(|_| pressure.lets_in()).count();
-        assert!((20..=30).contains(&let_in), "{let_in}");
-    }
-
-    #[tokio::test]
-    async fn a_runtime_that_is_held_up_refuses_and_recovers() {
-        let pressure = Arc::new(Pressure::default());
-        pressure.watch().expect("a socket and a thread");
-        let deadline = Instant::now() + 20 * SECOND;
-        // the runtime of this test has one thread, so nobody is served while this blocks it
-        while pressure.let_in.load(Ordering::Relaxed) == ALL {
-            assert!(Instant::now() < deadline, "nobody is refused");
-            thread::sleep(2 * PAUSE);
-            tokio::task::yield_now().await;
-        }
-        while pressure.let_in.load(Ordering::Relaxed) < ALL {
-            assert!(Instant::now() < deadline, "they are still refused");
-            tokio::time::sleep(PULSE).await;
-        }
+impl Default for Asked {
+    fn default() -> Self {
+        Asked { counts: None, lately: [0.0; Share::COUNT] }
     }
 }
+
+impl Asked {
+    /// Which part of each share is let in, so that together it is this part of all: as much of each, but no more of any than it asks for.
+    fn parts(&mut self, counts: [u32; Share::COUNT], part: u32) -> [u32; Share::COUNT] {
+        let before = self.counts.replace(counts).unwrap_or(counts);
+        for (lately, (now, before)) in self.lately.iter_mut().zip(counts.iter().zip(before)) {
+            *lately = *lately * KEPT + f64::from(now.wrapping_sub(before));
+        }
+        let level = level(self.lately, f64::from(part) / f64::from(ALL));
+        self.lately.map(|lately| {
+            // one that asks for the first time is not refused for what others ask, unless nothing is known of anybody yet
+            let own = if level.is_finite() { (level / lately).min(1.0) } else { f64::from(part) / f64::from(ALL) };
+            ((f64::from(ALL) * own) as u32).max(part.min(PART_MIN))
+        })
+    }
+}
+
+/// How much each may have, where this part of what all want is there. Infinite where nobody wants anything.
+fn level(mut wanted: [f64; Share::COUNT], part: f64) -> f64 {
+    wanted.sort_unstable_by(f64::total_cmp);
+    let mut left = wanted.iter().sum::<f64>() * part;
+    for (index, want) in wanted.iter().enumerate() {
+        let each = left / (wanted.len() - index) as f64;
+        if *want > each {
+            return each;
+        }
+        left -= want;
+    }
+    f64::INFINITY
+}
+
+#[cfg(test)]
+mod tests;
