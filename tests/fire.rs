@@ -31,6 +31,8 @@ mod overload;
 mod process;
 #[path = "../benches/shared/seed.rs"]
 mod seed;
+#[path = "../benches/fire/slow.rs"]
+mod slow;
 #[path = "../benches/fire/start.rs"]
 mod start;
 #[path = "../benches/fire/together.rs"]
@@ -263,7 +265,9 @@ fn a_standby_takes_over_from_a_primary_that_cannot_be_reached() {
 #[track_caller]
 fn it_withstands(errand: Errand, times: f64) -> Overload {
     let directory = tempfile::tempdir().expect("a directory");
-    let load = Load { errand, times: vec![times], seconds: 2.0, rounds: 8, servers: 50, apart: false };
+    let clients = if errand == Errand::Logins { 4 } else { 64 };
+    let disk = slow::Slowness::NONE;
+    let load = Load { errand, times: vec![times], seconds: 2.0, rounds: 8, servers: 50, clients, disk, apart: false };
     let overload = overload::overload(directory.path(), &load);
     for came in &overload.came {
         assert!(came.wrong().is_empty(), "{:?}\n{overload}", came.wrong());

@@ -8,7 +8,8 @@
 //!     cargo bench --bench fire -- first-starts --rounds 20
 //!     cargo bench --bench fire -- published --rounds 20
 //!     cargo bench --bench fire -- keys --rounds 5
-//!     cargo bench --bench fire -- overload --of logins|lists|writes [--times 0.8,2,10] [--seconds 20] [--apart]
+//!     cargo bench --bench fire -- overload --of logins|lists|writes [--times 0.8,2,10] [--seconds 20] [--apart] [--servers 200] [--clients 64]
+//!         [--slow-sync-us 20000] [--slow-page-us 1000]
 //!     cargo bench --bench fire -- idle --connections 10000
 //!     cargo bench --bench fire -- start --servers 1000000 --rounds 20 [--keep DIR]
 //!
@@ -35,10 +36,13 @@ mod patroni;
 mod process;
 #[path = "../shared/seed.rs"]
 mod seed;
+mod slow;
 mod start;
 mod together;
 mod trouble;
 mod writers;
+
+use std::time::Duration;
 
 use kill::{Fire, Toll, Victim};
 use network::Cut;
@@ -97,10 +101,15 @@ fn main() {
                 seconds: number(&arguments, "--seconds", 20) as f64,
                 rounds: number(&arguments, "--rounds", 10) as u32,
                 servers: number(&arguments, "--servers", 200),
+                // logins wait for few threads, and more clients than those have places for would be refused
+                clients: number(&arguments, "--clients", if errand == Errand::Logins { 4 } else { 64 }),
+                disk: slow::Slowness {
+                    sync: Duration::from_micros(number(&arguments, "--slow-sync-us", 0)),
+                    page: Duration::from_micros(number(&arguments, "--slow-page-us", 0)),
+                },
                 apart: arguments.iter().any(|argument| argument == "--apart"),
             };
             let overload = overload::overload(directory.path(), &load);
-            println!("{overload}");
             print_wrong(&overload.came.iter().flat_map(overload::Came::wrong).collect::<Vec<_>>())
         }
         Some("idle") => {

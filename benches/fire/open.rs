@@ -14,6 +14,8 @@ use tokio::time::Instant;
 const HANG: Duration = Duration::from_secs(90);
 /// Connections at most; whoever is due when none is free waits for one.
 const CONNECTIONS: usize = 2000;
+/// What is due in the first seconds is counted apart, too: a queue may be long for a moment.
+const BEGINNING: Duration = Duration::from_secs(2);
 /// As many sentences about what is wrong are kept.
 const WRONG_KEPT: usize = 20;
 
@@ -88,25 +90,35 @@ pub async fn exchange(stream: &mut TcpStream, request: &[u8]) -> std::io::Result
 pub struct Tally {
     /// How long those took that were done, in microseconds.
     pub done: Vec<u64>,
+    /// The same without the first two seconds.
+    pub settled: Vec<u64>,
     /// How long those took that were told to come back, in microseconds.
     pub refused: Vec<u64>,
     /// What was neither, or not as it must be.
     pub wrong: Vec<String>,
     /// Those that got no answer at all.
     pub silent: u64,
+    /// Those that the clients did not get around to sending while the load lasted.
+    pub unsent: u64,
     /// How much later than due the requests were sent, in microseconds: where this is long, the clients are too slow.
     pub late: Vec<u64>,
 }
 
 impl Tally {
-    fn count(&mut self, answer: std::io::Result<&Answer>, took: Duration) {
+    fn count(&mut self, answer: std::io::Result<&Answer>, took: Duration, is_settled: bool) {
         let took = micros(took);
         match answer {
             Ok(answer) => {
                 if let Some(wrong) = answer.wrong() {
                     self.complain(wrong);
                 }
-                if answer.status == 503 { self.refused.push(took) } else { self.done.push(took) }
+                if answer.status == 503 {
+                    return self.refused.push(took);
+                }
+                self.done.push(took);
+                if is_settled {
+                    self.settled.push(took);
+                }
             }
             Err(cause) => {
                 self.silent += 1;
@@ -124,9 +136,11 @@ impl Tally {
     /// Adds what became of others.
     pub fn add(&mut self, other: Tally) {
         self.done.extend(other.done);
+        self.settled.extend(other.settled);
         self.refused.extend(other.refused);
         self.late.extend(other.late);
         self.silent += other.silent;
+        self.unsent += other.unsent;
         other.wrong.into_iter().for_each(|wrong| self.complain(wrong));
     }
 }
@@ -147,26 +161,37 @@ pub fn quantile_ms(of: &[u64], part: f64) -> f64 {
 /// Connections that are free.
 type Free = Arc<Mutex<Vec<TcpStream>>>;
 
-/// Asks so many times a second for so long, and waits for every answer.
+/// Asks so many times a second for so long, and waits for every answer. What could not be sent in that time is not sent any more: clients that
+/// are too slow make a smaller load and not a longer one.
 pub async fn open_loop(address: SocketAddr, requests: Requests, per_second: f64, seconds: f64) -> Tally {
     let (free, tally): (Free, _) = (Free::default(), Arc::new(Mutex::new(Tally::default())));
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let begun = Instant::now();
     let mut asking = tokio::task::JoinSet::new();
-    for number in 0..(per_second * seconds) as u64 {
+    let all = (per_second * seconds) as u64;
+    let over = begun + Duration::from_secs_f64(seconds);
+    for number in 0..all {
+        if Instant::now() > over {
+            tally.lock().expect("nobody panics with it").unsent += all - number;
+            break;
+        }
         let due = begun + Duration::from_secs_f64(number as f64 / per_second);
         tokio::time::sleep_until(due).await;
         let (free, tally, requests) = (free.clone(), tally.clone(), requests.clone());
         let places = places.clone();
         asking.spawn(async move {
             let _place = places.acquire().await.expect("it is never closed");
+            if Instant::now() > over {
+                tally.lock().expect("nobody panics with it").unsent += 1;
+                return;
+            }
             let late = micros(due.elapsed());
             let answer = tokio::time::timeout(HANG, ask(address, &free, &requests(number))).await;
             let answer = answer.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()));
             let took = due.elapsed();
             let mut tally = tally.lock().expect("nobody panics with it");
             tally.late.push(late);
-            tally.count(answer.as_ref().map_err(copy), took);
+            tally.count(answer.as_ref().map_err(copy), took, due >= begun + BEGINNING);
         });
         while asking.try_join_next().is_some() {}
     }
@@ -214,7 +239,7 @@ pub async fn closed_loop(address: SocketAddr, requests: Requests, clients: u64, 
             while Instant::now() < over {
                 let sent = Instant::now();
                 let answer = ask(address, &free, &requests(number)).await;
-                tally.count(answer.as_ref().map_err(copy), sent.elapsed());
+                tally.count(answer.as_ref().map_err(copy), sent.elapsed(), true);
                 number += 1;
             }
             tally

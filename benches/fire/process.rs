@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::http;
+use super::slow::Disk;
 
 /// The program; another build of it may be put to the same tests.
 fn binary() -> String {
@@ -27,6 +28,7 @@ pub struct Process {
     processor: Option<usize>,
     /// The network it lives in, where it has one of its own.
     namespace: Option<String>,
+    disk: Option<Disk>,
     /// Where it listens now.
     pub address: SocketAddr,
     /// Whether it listens there again when it is started again; else wherever there is room.
@@ -60,6 +62,7 @@ impl Process {
             settings,
             processor: None,
             namespace: None,
+            disk: None,
             address,
             keeps_address: false,
         }
@@ -81,6 +84,11 @@ impl Process {
         self.namespace = Some(namespace.to_owned());
         self.address = SocketAddr::new(address, SERVED_PORT);
         self.keeps_address = true;
+    }
+
+    /// Has this disk, from the next start on.
+    pub fn on_disk(&mut self, disk: &Disk) {
+        self.disk = Some(disk.clone());
     }
 
     /// How much memory it has, in KiB: now, and at most so far.
@@ -142,6 +150,9 @@ impl Process {
         }
         if let Some(url) = &self.database {
             command.env("KILONOVA_DATABASE", url);
+        }
+        if let Some(disk) = &self.disk {
+            disk.under(&mut command);
         }
         let begun = Instant::now();
         let child = command.stdout(Stdio::piped()).stderr(errors).spawn().expect("the binary starts");
