@@ -45,6 +45,8 @@ pub struct Settings {
     pub header_timeout_seconds: u64,
     /// How long one chunk of a body may take, in either direction.
     pub body_timeout_seconds: u64,
+    /// The slowest rate at which a body may be sent or taken, averaged over that time; 0 for any.
+    pub body_bytes_per_second_min: u64,
     /// How long a connection may wait between requests.
     pub idle_timeout_seconds: u64,
     /// How long an answer may take.

@@ -8,6 +8,7 @@ mod connection;
 mod data_dir;
 mod exchange;
 mod pace;
+mod patience;
 mod pressure;
 mod refusal;
 mod tls;
@@ -54,8 +55,10 @@ pub struct Limits {
     pub header_bytes_max: usize,
     /// How long the headers of a request may take.
     pub header_timeout: Duration,
-    /// How long a chunk of a body may take, in either direction.
+    /// How long a body may keep us waiting, in either direction, beyond what it takes at the slowest rate.
     pub body_timeout: Duration,
+    /// The slowest rate; 0 for any.
+    pub body_bytes_per_second_min: u64,
     /// How long a connection may wait between requests.
     pub idle_timeout: Duration,
     /// How long an answer may take, anew for every 64 KiB of the request's body.
@@ -73,6 +76,7 @@ impl Limits {
             header_bytes_max: usize::try_from(settings.header_bytes_max).unwrap_or(usize::MAX),
             header_timeout: Duration::from_secs(settings.header_timeout_seconds),
             body_timeout: Duration::from_secs(settings.body_timeout_seconds),
+            body_bytes_per_second_min: settings.body_bytes_per_second_min,
             idle_timeout: Duration::from_secs(settings.idle_timeout_seconds),
             request_timeout: Duration::from_secs(settings.request_timeout_seconds),
             connections_max: settings.connections_max,

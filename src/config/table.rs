@@ -139,6 +139,13 @@ pub static TABLE: &[Setting] = &[
         "How long a client may send, or take, no part of a body. A request that stalls so long fails; a response is cut off.",
     ),
     row(
+        "body_bytes_per_second_min",
+        "1024",
+        Kind::Whole(0..=1 << 20, |s| &mut s.body_bytes_per_second_min),
+        "The slowest rate at which a client may send or take a body, averaged over body_timeout_seconds: whoever makes the server \
+         wait so long in all, beyond a second for each so many bytes, is cut off as one who stalls. 0 allows any rate.",
+    ),
+    row(
         "idle_timeout_seconds",
         "75",
         Kind::Whole(1..=WAIT_SECONDS_MAX, |s| &mut s.idle_timeout_seconds),
@@ -520,6 +527,7 @@ impl Settings {
             header_bytes_max: 0,
             header_timeout_seconds: 0,
             body_timeout_seconds: 0,
+            body_bytes_per_second_min: 0,
             idle_timeout_seconds: 0,
             request_timeout_seconds: 0,
             connections_max: 0,

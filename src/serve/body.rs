@@ -3,7 +3,6 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::Stream;
@@ -11,12 +10,13 @@ use hyper::body::{Body as HttpBody, Frame, Incoming};
 use tokio::time::{Instant, Sleep};
 
 use super::exchange::{Deadline, Exchange};
+use super::patience::Patience;
 use crate::api::message::{Body, BodyError, BodyStream};
 
-/// The body of a request. Each chunk has a time of its own; trailers are left out.
+/// The body of a request. It may keep us waiting for only so long; trailers are left out.
 pub(super) struct InBody {
     incoming: Incoming,
-    chunk_timeout: Duration,
+    patience: Patience,
     /// Set while we wait: a body that is there already needs no timer.
     timer: Option<Pin<Box<Sleep>>>,
     deadline: Arc<Deadline>,
@@ -24,13 +24,13 @@ pub(super) struct InBody {
 }
 
 impl InBody {
-    pub(super) fn new(incoming: Incoming, chunk_timeout: Duration, deadline: Arc<Deadline>) -> InBody {
-        InBody { incoming, chunk_timeout, timer: None, deadline, failed: false }
+    pub(super) fn new(incoming: Incoming, patience: Patience, deadline: Arc<Deadline>) -> InBody {
+        InBody { incoming, patience, timer: None, deadline, failed: false }
     }
 
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
-        let timeout = self.chunk_timeout;
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
+        let end = self.patience.waits(Instant::now);
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(end)));
         ready!(timer.as_mut().poll(cx));
         self.failed = true;
         Poll::Ready(Some(Err(BodyError::TimedOut)))
@@ -55,7 +55,9 @@ impl Stream for InBody {
                 Poll::Ready(Some(Ok(frame))) => {
                     if let Ok(chunk) = frame.into_data() {
                         self.timer = None;
-                        self.deadline.received(chunk.len(), Instant::now());
+                        let now = Instant::now();
+                        self.patience.moved(chunk.len(), || now);
+                        self.deadline.received(chunk.len(), now);
                         return Poll::Ready(Some(Ok(chunk)));
                     }
                 }

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::body::{InBody, OutBody};
 use super::pace::Pace;
+use super::patience::Patience;
 use super::{Answer, Limits, NoAnswer};
 use crate::api::message::{Body, Request, Response};
 use crate::backlog::Share;
@@ -98,7 +99,8 @@ impl Exchange {
             return self.give(refused);
         }
         let deadline = Arc::new(Deadline::new(self.begun, limits.request_timeout));
-        let request = taken(request, limits.body_timeout, &deadline);
+        let patience = Patience::new(limits.body_timeout, limits.body_bytes_per_second_min);
+        let request = taken(request, patience, &deadline);
         let mut answering = std::pin::pin!(answer.answer(request));
         let answered = poll_fn(|cx| self.step(answering.as_mut(), &deadline, cx)).await;
         let response = answered.unwrap_or_else(|why| self.without_answer(answer, why));
@@ -199,7 +201,7 @@ fn request_id_in(headers: &HeaderMap) -> Option<RequestId> {
 
 /// A request in our type. Where the target is absolute (a client that takes us for a proxy), its authority is the Host
 /// (RFC 9112, 3.2.2).
-fn taken(request: hyper::Request<Incoming>, body_timeout: Duration, deadline: &Arc<Deadline>) -> Request {
+fn taken(request: hyper::Request<Incoming>, patience: Patience, deadline: &Arc<Deadline>) -> Request {
     let (parts, body) = request.into_parts();
     let mut headers = parts.headers;
     if let (Some(_), Some(authority)) = (parts.uri.scheme(), parts.uri.authority())
@@ -210,7 +212,7 @@ fn taken(request: hyper::Request<Incoming>, body_timeout: Duration, deadline: &A
     let length = body.size_hint().exact();
     let body = match body.is_end_stream() {
         true => Body::empty(),
-        false => Body::Stream(Box::pin(InBody::new(body, body_timeout, Arc::clone(deadline))), length),
+        false => Body::Stream(Box::pin(InBody::new(body, patience, Arc::clone(deadline))), length),
     };
     let (path, query) = (parts.uri.path().to_owned(), parts.uri.query().map(str::to_owned));
     Request { method: parts.method, path, query, headers, body }

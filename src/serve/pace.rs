@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use super::Limits;
+use super::patience::Patience;
 use super::pressure::Pressure;
 use crate::backlog::Share;
 
@@ -30,6 +31,7 @@ pub(super) struct Pace {
     header_timeout: Duration,
     idle_timeout: Duration,
     write_timeout: Duration,
+    write_bytes_per_second_min: u64,
     pressure: Arc<Pressure>,
     /// The one timer for all answers of the connection: to move it on costs no lock, to make one does.
     alarm: Mutex<Option<Pin<Box<Sleep>>>>,
@@ -45,6 +47,7 @@ impl Pace {
             header_timeout: limits.header_timeout,
             idle_timeout: limits.idle_timeout,
             write_timeout: limits.body_timeout,
+            write_bytes_per_second_min: limits.body_bytes_per_second_min,
             pressure,
             alarm: Mutex::default(),
         };
@@ -112,7 +115,7 @@ impl Pace {
         }
     }
 
-    /// How often to look at the clock. No deadline is ever set nearer than this, so the one timer of a connection need
+    /// How often to look at the clock. Hardly ever is a deadline set nearer than this, and then it is kept that much later; so the one timer of a connection need
     /// not be set again, which costs a lock, whenever a deadline changes.
     fn tick(&self) -> Duration {
         self.header_timeout.min(self.idle_timeout).min(self.write_timeout)
@@ -125,21 +128,22 @@ impl Pace {
 pub(super) struct Paced<S> {
     stream: S,
     pace: Arc<Pace>,
-    write_deadline: Option<Instant>,
+    patience: Patience,
     timer: Pin<Box<Sleep>>,
 }
 
 impl<S> Paced<S> {
     pub(super) fn new(stream: S, pace: Arc<Pace>) -> Paced<S> {
         let timer = Box::pin(tokio::time::sleep(pace.tick()));
-        Paced { stream, pace, write_deadline: None, timer }
+        let patience = Patience::new(pace.write_timeout, pace.write_bytes_per_second_min);
+        Paced { stream, pace, patience, timer }
     }
 
     /// Whether a deadline has passed; if not, the task is woken to ask again.
     fn too_late(&mut self, cx: &mut Context<'_>) -> bool {
         while self.timer.as_mut().poll(cx).is_ready() {
             let now = Instant::now();
-            let nearest = self.pace.deadline().into_iter().chain(self.write_deadline).min();
+            let nearest = self.pace.deadline().into_iter().chain(self.patience.ends()).min();
             if nearest.is_some_and(|deadline| deadline <= now) {
                 return true;
             }
@@ -150,14 +154,17 @@ impl<S> Paced<S> {
     }
 
     /// Keeps the time for something that waits for the client to take bytes.
-    fn written<T>(&mut self, poll: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
-        if poll.is_ready() {
-            self.write_deadline = None;
+    fn written<T>(
+        &mut self,
+        poll: Poll<io::Result<T>>,
+        bytes: impl FnOnce(&T) -> usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<T>> {
+        if let Poll::Ready(done) = &poll {
+            self.patience.moved(done.as_ref().map_or(0, bytes), Instant::now);
             return poll;
         }
-        if self.write_deadline.is_none() {
-            self.write_deadline = Some(Instant::now() + self.pace.write_timeout);
-        }
+        self.patience.waits(Instant::now);
         if self.too_late(cx) {
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes no bytes")));
         }
@@ -182,7 +189,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
 impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let poll = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.written(poll, cx)
+        self.written(poll, |bytes| *bytes, cx)
     }
 
     fn poll_write_vectored(
@@ -191,7 +198,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let poll = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.written(poll, cx)
+        self.written(poll, |bytes| *bytes, cx)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -201,11 +208,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // TLS takes what is written and passes it on here
         let poll = Pin::new(&mut self.stream).poll_flush(cx);
-        self.written(poll, cx)
+        self.written(poll, |()| 0, cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let poll = Pin::new(&mut self.stream).poll_shutdown(cx);
-        self.written(poll, cx)
+        self.written(poll, |()| 0, cx)
     }
 }

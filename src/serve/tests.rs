@@ -28,6 +28,7 @@ pub(super) fn limits() -> Limits {
         header_bytes_max: 8192,
         header_timeout: LONG,
         body_timeout: LONG,
+        body_bytes_per_second_min: 0,
         idle_timeout: LONG,
         request_timeout: LONG,
         connections_max: 8,

@@ -110,6 +110,61 @@ async fn who_asks_without_end_and_never_reads_is_cut() {
     timeout(LONG, asking).await.expect("it is given up");
 }
 
+/// A client that takes an endless answer drop by drop, from a street with the smallest buffers there are, which would otherwise hide that;
+/// comes back when it is cut.
+async fn drip(limits: Limits, pause: Duration) {
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.set_send_buffer_size(1).expect("the system has a smallest size of its own");
+    socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a free port");
+    let listener = socket.listen(1).expect("it can listen");
+    let client = tokio::net::TcpSocket::new_v4().expect("a socket");
+    client.set_recv_buffer_size(1).expect("the system has a smallest size of its own");
+    let mut client = client.connect(listener.local_addr().expect("it is bound")).await.expect("it listens");
+    let (stop, stopped) = mpsc::channel(1);
+    let serving = tokio::spawn(serve(listener, None, limits, Echo::default(), stopped));
+    client.write_all(b"GET /endless HTTP/1.1\r\nhost: h\r\n\r\n").await.expect("it is connected");
+    let mut drop = [0; 512];
+    let cut = async {
+        while client.read(&mut drop).await.is_ok_and(|count| count > 0) {
+            tokio::time::sleep(pause).await;
+        }
+    };
+    timeout(LONG, cut).await.expect("it is cut");
+    drop_serving(stop, serving).await;
+}
+
+async fn drop_serving(stop: mpsc::Sender<()>, serving: JoinHandle<Ended>) {
+    stop.send(()).await.expect("it is still serving");
+    assert_eq!(timeout(LONG, serving).await.expect("it ends").expect("it does not panic"), Ended::Drained);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_taken_drop_by_drop_for_ever_is_cut() {
+    // no pause is as long as the time for a body: only the rate can be the reason
+    let limits = Limits { body_timeout: 20 * SHORT, body_bytes_per_second_min: 1 << 30, ..limits() };
+    drip(limits, SHORT / 10).await;
+}
+
+#[tokio::test]
+async fn a_body_that_comes_byte_by_byte_is_cut_by_its_rate() {
+    let running = start(Limits { body_timeout: 4 * SHORT, body_bytes_per_second_min: 1 << 30, ..limits() }).await;
+    let mut client = running.connect().await;
+    client.say("POST /body HTTP/1.1\r\nhost: h\r\ncontent-length: 1000000\r\n\r\n").await;
+    let (mut reader, mut writer) = client.0.split();
+    let drip = async {
+        while writer.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(SHORT / 10).await;
+        }
+        std::future::pending::<()>().await
+    };
+    let mut heard = [0; 12];
+    let cut = async {
+        tokio::select! { () = drip => (), heard = reader.read_exact(&mut heard) => { heard.expect("an answer"); } }
+    };
+    timeout(LONG, cut).await.expect("it is cut");
+    assert_eq!(&heard, b"HTTP/1.1 408");
+}
+
 #[tokio::test]
 async fn a_request_line_that_is_too_long_is_refused_without_reading_all_of_it() {
     let running = start(limits()).await;
