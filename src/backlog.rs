@@ -32,6 +32,13 @@ impl Share {
         Share((STATE.hash_one(whose) % (Share::COUNT as u64 - 1)) as u8 + 1)
     }
 
+    /// One that no other test has by chance.
+    #[cfg(test)]
+    pub fn numbered(number: u8) -> Share {
+        assert!(usize::from(number) < Share::COUNT);
+        Share(number)
+    }
+
     /// Less than `COUNT`.
     pub fn number(self) -> usize {
         usize::from(self.0)

@@ -351,6 +351,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_flood_for_one_user_leaves_a_place_for_another() {
+        let (pool, release) = occupied(4);
+        let [flood, other] = [1, 2].map(Share::numbered);
+        let _waiting: Vec<_> = (0..4).map(|_| pool.verify(flood, secret("p"), "")).collect();
+        assert_eq!(pool.verify(flood, secret("p"), "").await, Err(PasswordError::Busy));
+        let waiting = pool.verify_absent(other, secret("p"));
+        drop(release);
+        assert_eq!(waiting.await, Ok(false));
+    }
+
+    #[tokio::test]
     async fn who_waits_in_the_queue_is_served() {
         let (pool, release) = occupied(1);
         let waiting = pool.verify_absent(Share::OWN, secret("p"));

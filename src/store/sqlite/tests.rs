@@ -3,7 +3,11 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
+use futures_util::FutureExt;
+
 use super::*;
+use crate::backlog::Share;
+use crate::store::Store;
 
 type Answer = Result<(), StoreError>;
 
@@ -115,4 +119,21 @@ fn scripts_that_fail_before_they_write_make_nobody_run_twice() {
     answers.iter().for_each(|answer| answer.recv().expect("an answer").expect("no trouble"));
     assert_eq!(numbers(&store), [1, 3, 5, 7, 9]);
     assert_eq!(runs.load(Ordering::SeqCst), 10);
+}
+
+#[tokio::test]
+async fn one_who_writes_without_end_leaves_places_to_others() {
+    let (_directory, engine, go) = held();
+    let store = Store { engine: Arc::new(engine), share: Share::OWN };
+    let write = |share| {
+        let store = store.on_behalf_of(share);
+        Box::pin(async move { store.write(|_| Ok::<_, StoreError>(())).await })
+    };
+    let mut flood: Vec<_> = (0..WAITING_MAX + 100).map(|_| write(Share::numbered(1))).collect();
+    let refused = flood.iter_mut().filter_map(|write| write.as_mut().now_or_never()).collect::<Vec<_>>();
+    assert!(refused.len() == 100 && refused.iter().all(|told| matches!(told, Err(StoreError::Overloaded))));
+    let mut other = write(Share::numbered(2));
+    assert!(other.as_mut().now_or_never().is_none(), "it waits");
+    go.send(()).expect("the writer waits");
+    assert!(other.await.is_ok());
 }
