@@ -19,8 +19,9 @@ use crate::backlog::Share;
 
 /// How long a request may wait for a processor before others are refused for its sake.
 const WAIT: Duration = Duration::from_millis(150);
-/// How long it may wait while others are refused: what a burst may take for a moment, a lasting crowd may not.
-const WAIT_STANDING: Duration = Duration::from_millis(20);
+/// How long it may wait while others are refused: what a burst may take for a moment, a lasting crowd may not. Not so short that a few
+/// answers of ten milliseconds look like a crowd, or the part that is refused would stay refused after it.
+const WAIT_STANDING: Duration = Duration::from_millis(50);
 /// How long one pulse may be late while those before and after it are not.
 const PAUSE: Duration = Duration::from_millis(500);
 /// How often that is measured.

@@ -26,9 +26,9 @@ pub const FILE: &str = "kilonova.db";
 const BATCH_MAX: usize = 1024;
 /// As many scripts as may wait for the writer in a burst; fewer where it does not catch up. Beyond it writes are refused.
 const WAITING_MAX: usize = 8192;
-/// As many as may wait at least: their work takes about as long as a sync of an ordinary disk or three, so that a commit for so many
-/// is cheap, and the next one is soon.
-const WAITING_STANDING: usize = 256;
+/// As many as may wait at least, which is as many as a commit then carries: fewer would make a disk whose syncs are slow do little, and
+/// more would have everybody wait for the pages of many on one whose writes are.
+const WAITING_STANDING: usize = 128;
 /// Statements a connection keeps prepared.
 const STATEMENTS_KEPT: usize = 256;
 /// How long a connection waits for another process that holds the database. Everybody waits with it, so it is short.
