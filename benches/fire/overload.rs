@@ -161,6 +161,8 @@ pub fn overload(directory: &Path, load: &Load) -> Overload {
         let closed = open::closed_loop(process.address, asked.requests.clone(), load.clients, load.seconds).await;
         let capacity = closed.done.len() as f64 / load.seconds;
         println!("{:?}: capacity {capacity:.0}/s", load.errand);
+        // finding it out was too much already, and what was refused then is let in again in some seconds
+        let _unless_never = recovery(&process, &[&asked.requests, &asked.small]).await;
         let mut came = Vec::new();
         for times in &load.times {
             let next = one(&process, &asked, capacity, load.seconds, *times).await;
