@@ -14,7 +14,7 @@ const STANDING: Duration = Duration::from_millis(250);
 /// How many turns each hand must have had in that time: fewer say little, and where work takes long, that time is short.
 const TURNS: usize = 6;
 /// How long the last of a short queue waits, where that is not less than the owner wants.
-const WAIT: Duration = Duration::from_millis(20);
+const WAIT: Duration = Duration::from_millis(50);
 /// On whose behalf somebody waits, so that one who asks without end leaves places for others. A number that says nothing else.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Share(u8);

@@ -264,14 +264,19 @@ fn a_standby_takes_over_from_a_primary_that_cannot_be_reached() {
 /// Everybody is answered, refusals say when to come back, and all is well afterwards; how fast is not asked.
 #[track_caller]
 fn it_withstands(errand: Errand, times: f64) -> Overload {
+    it_withstands_on(slow::Slowness::NONE, errand, times)
+}
+
+#[track_caller]
+fn it_withstands_on(disk: slow::Slowness, errand: Errand, times: f64) -> Overload {
     let directory = tempfile::tempdir().expect("a directory");
     let clients = if errand == Errand::Logins { 4 } else { 64 };
-    let disk = slow::Slowness::NONE;
     let load = Load { errand, times: vec![times], seconds: 2.0, rounds: 8, servers: 50, clients, disk, apart: false };
     let overload = overload::overload(directory.path(), &load);
     for came in &overload.came {
         assert!(came.wrong().is_empty(), "{:?}\n{overload}", came.wrong());
         assert!(!came.tally.done.is_empty() && !came.bystander.done.is_empty(), "{overload}");
+        assert!(!came.rival.done.is_empty(), "{overload}");
         assert!(came.memory[1] < 512.0, "{overload}");
     }
     overload
@@ -292,6 +297,12 @@ fn too_many_lists_are_survived() {
 #[test]
 fn too_many_writes_are_survived() {
     it_withstands(Errand::Writes, 2.0);
+}
+
+#[test]
+fn too_many_writes_for_a_slow_disk_are_survived() {
+    let slow = slow::Slowness { sync: Duration::from_millis(20), page: Duration::from_millis(1) };
+    it_withstands_on(slow, Errand::Writes, 10.0);
 }
 
 #[test]

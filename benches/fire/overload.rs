@@ -100,7 +100,8 @@ impl fmt::Display for Came {
         write!(
             f,
             "  {:>4}x: offered {:.0}/s, done {:.0}/s in p50 {p50:.0} ms, p99 {p99:.0} ms, max {max:.0} ms (from the third second on p50 {:.0} ms, \
-             p99 {:.0} ms); refused {:.0}/s in p50 {:.0} ms, p99 {:.0} ms; without an answer {silent}; sent late by p99 {:.1} ms, not sent {unsent}\n        \
+             p99 {:.0} ms); refused {:.0}/s in p50 {:.0} ms, p99 {:.0} ms; \
+             without an answer {silent}; sent late by p99 {:.1} ms, not sent {unsent}\n        \
              {}\n        {}\n        well again after {:.1} s; memory {:.0} MiB before, {:.0} at most, {:.0} after",
             self.times,
             self.offered,

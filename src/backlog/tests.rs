@@ -54,11 +54,11 @@ fn who_turns_away_makes_room() {
 }
 
 #[test]
-fn a_queue_that_does_not_run_empty_becomes_as_short_as_what_is_served_in_a_fiftieth_of_a_second() {
+fn a_queue_that_does_not_run_empty_becomes_as_short_as_what_is_served_in_a_twentieth_of_a_second() {
     let backlog = backlog(1000, 2);
     filled(&backlog);
     stand(&backlog, Instant::now(), 500, 3);
-    assert_eq!(length(&backlog), 10);
+    assert_eq!(length(&backlog), 25);
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn batches_that_take_all_who_wait_make_a_standing_queue_too() {
     let mut now = Instant::now();
     filled(&backlog);
     for _ in 0..100 {
-        // a tenth of a second for a batch, so a fifth of one is served in the time for which one may wait
+        // a tenth of a second for a batch, so half of one is served in the time for which one may wait
         take(&backlog, waiting(&backlog), now);
         filled(&backlog);
         now += SECOND / 10;

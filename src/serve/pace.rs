@@ -115,8 +115,8 @@ impl Pace {
         }
     }
 
-    /// How often to look at the clock. Hardly ever is a deadline set nearer than this, and then it is kept that much later; so the one timer of a connection need
-    /// not be set again, which costs a lock, whenever a deadline changes.
+    /// How often to look at the clock. A deadline is hardly ever nearer than this, and one that is, is kept late by no more; so the one timer
+    /// of a connection need not be set again, which costs a lock, whenever a deadline changes.
     fn tick(&self) -> Duration {
         self.header_timeout.min(self.idle_timeout).min(self.write_timeout)
     }
