@@ -42,6 +42,8 @@ mod trouble;
 #[path = "../benches/fire/writers.rs"]
 mod writers;
 
+use std::time::Duration;
+
 use kill::{Fire, Victim};
 use network::Cut;
 use overload::{Errand, Load, Overload};
