@@ -104,10 +104,20 @@ fn level_filter(level: LogLevel) -> LevelFilter {
 }
 
 fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
-    let message = panic.payload_as_str().unwrap_or("no message");
+    let message = message_of(panic);
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
     let request_id = About::now().request_id.map(|id| id.to_string());
     tracing::error!(request_id, place, "panic: {message}");
+}
+
+/// What a panic says. Of a message that was put together only what stands before the first thing that may have been put into it: the text
+/// that could not be cut in the middle of a character may be a password.
+fn message_of<'a>(panic: &'a std::panic::PanicHookInfo<'_>) -> &'a str {
+    if let Some(text) = panic.payload().downcast_ref::<&'static str>() {
+        return text;
+    }
+    let text = panic.payload_as_str().unwrap_or("no message");
+    text.split(['`', '\'', '"', ':', '\n']).next().unwrap_or_default().trim_end()
 }
 
 /// Writes the line of a request. Does nothing where no logs are installed, or only worse news are wanted.
@@ -349,6 +359,10 @@ mod tests {
         let id = RequestId::from_random([7; 16]);
         assert_eq!((&value["request_id"], &value["level"]), (&id.as_str().into(), &"ERROR".into()));
         assert!(value["place"].as_str().is_some_and(|place| place.contains("logs.rs:")), "{line}");
+        // the library's messages show what they are about, and that may be anybody's
+        assert_eq!(lines.matches("panic: ").count(), 6, "{lines}");
+        assert!(!lines.contains("SecretInAPanic"), "{lines}");
+        assert!(lines.contains("panic: it was checked\""), "{lines}");
     }
 
     #[test]
@@ -362,6 +376,20 @@ mod tests {
             })
         });
         assert!(panicked.is_err());
+        let password = "SecretInAPanic\u{e9}".to_owned();
+        let panics: [&dyn Fn() -> String; 5] = [
+            &|| password[..password.len() - 1].to_owned(),
+            &|| password[99..].to_owned(),
+            &|| Err::<String, _>(&password).expect("it was checked"),
+            &|| Err::<String, _>(&password).unwrap_or_else(|text| panic!("none: {text}")),
+            &|| {
+                assert_eq!(password, "another");
+                String::new()
+            },
+        ];
+        for panic in panics {
+            assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(panic)).is_err());
+        }
     }
 
     #[test]
