@@ -17,6 +17,10 @@ pub const BODY: &str = r#"{"metadata": {"key0": "value-0000000000", "key1": "val
 /// The same for one item.
 const ITEM: &str = r#"{"meta": {"key0": "value-0000000000"}}"#;
 
+/// What a server's row has beside its metadata.
+const REST_BYTES: usize = 550;
+const READ: &str = "SELECT metadata FROM servers WHERE number = ?1";
+
 /// Serves until it is killed; prints its address first.
 pub fn serve_http() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
@@ -61,14 +65,47 @@ pub fn commit_rows(arguments: &[String]) {
     };
     let (rows, clients): (u64, u64) = (rows.parse().expect("rows"), clients.parse().expect("clients"));
     let seconds: f64 = seconds.parse().expect("seconds");
-    let path = PathBuf::from(directory).join("floor.db");
-    let connection = rusqlite::Connection::open(&path).expect("a database");
-    connection.execute_batch("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;").expect("pragmas");
+    let connection = open(directory);
     fill(&connection, rows);
     let (queue, waiting) = mpsc::sync_channel(8192);
     let writer = std::thread::spawn(move || commit_in_groups(&connection, &waiting, rows));
     press(queue, clients, seconds);
     writer.join().expect("the writer ends when nobody waits");
+}
+
+/// `--floor-read DIRECTORY ROWS SECONDS`: reads one row after another, and prints rows per second and processor microseconds for each.
+pub fn read_rows(arguments: &[String]) {
+    let [directory, rows, seconds] = arguments else { panic!("--floor-read DIRECTORY ROWS SECONDS") };
+    let rows: u64 = rows.parse().expect("rows");
+    let seconds = Duration::from_secs_f64(seconds.parse().expect("seconds"));
+    let connection = open(directory);
+    fill(&connection, rows);
+    let mut read = connection.prepare(READ).expect("select");
+    let mut one = |which: u64| {
+        let number = number(which.wrapping_mul(0x9e37_79b9_7f4a_7c15) % rows);
+        let map: String = read.query_row([number], |row| row.get(0)).expect("the row is there");
+        std::hint::black_box(map.len());
+    };
+    // as in a server that is asked again before the next commit: one transaction
+    connection.execute_batch("BEGIN").expect("begin");
+    (0..20_000).for_each(&mut one);
+    let (begun, before) = (Instant::now(), super::machine::cpu_nanoseconds(std::process::id()));
+    let mut number = 20_000;
+    while begun.elapsed() < seconds {
+        (number..number + 100).for_each(&mut one);
+        number += 100;
+    }
+    let (seconds, read) = (begun.elapsed().as_secs_f64(), (number - 20_000) as f64);
+    let cpu = super::machine::cpu_nanoseconds(std::process::id()) - before;
+    println!("{} {}", read / seconds, cpu as f64 / 1000.0 / read);
+}
+
+fn open(directory: &str) -> rusqlite::Connection {
+    let connection = rusqlite::Connection::open(PathBuf::from(directory).join("floor.db")).expect("a database");
+    connection
+        .execute_batch("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-16000;")
+        .expect("pragmas");
+    connection
 }
 
 /// A change of one row that somebody waits for.
@@ -105,20 +142,26 @@ pub fn press(queue: mpsc::SyncSender<Waiting>, clients: u64, seconds: f64) {
 
 fn fill(connection: &rusqlite::Connection, rows: u64) {
     connection
-        .execute_batch("CREATE TABLE IF NOT EXISTS servers (id TEXT PRIMARY KEY, metadata TEXT NOT NULL, updated_at BIGINT NOT NULL)")
+        .execute_batch(
+            "CREATE TABLE IF NOT EXISTS servers (number INTEGER PRIMARY KEY, metadata TEXT NOT NULL, rest TEXT NOT NULL, \
+             updated_at BIGINT NOT NULL)",
+        )
         .expect("a table");
+    let there: i64 = connection.query_row("SELECT count(*) FROM servers", [], |row| row.get(0)).expect("a count");
+    let rest = "x".repeat(REST_BYTES);
     connection.execute_batch("BEGIN").expect("begin");
     {
-        let mut insert = connection.prepare("INSERT OR IGNORE INTO servers VALUES (?1, ?2, 0)").expect("insert");
-        for row in 0..rows {
-            insert.execute((id(row), map(row))).expect("a row");
+        let mut insert = connection.prepare("INSERT INTO servers VALUES (?1, ?2, ?3, 0)").expect("insert");
+        for row in there.unsigned_abs()..rows {
+            insert.execute((number(row), map(row), &rest)).expect("a row");
         }
     }
     connection.execute_batch("COMMIT").expect("commit");
 }
 
-fn id(row: u64) -> String {
-    format!("{:08x}-0000-4000-8000-{:012x}", (row as u32).wrapping_mul(0x9e37_79b9), row)
+/// As large as those of servers, which lie in the order of time.
+fn number(row: u64) -> i64 {
+    (1_735_689_600_000 + row as i64) << 12
 }
 
 /// A metadata map of eight items.
@@ -140,16 +183,16 @@ pub fn batch(waiting: &mpsc::Receiver<Waiting>, most: usize) -> Option<Vec<Waiti
 }
 
 fn commit_in_groups(connection: &rusqlite::Connection, waiting: &mpsc::Receiver<Waiting>, rows: u64) {
-    let mut read = connection.prepare("SELECT metadata FROM servers WHERE id = ?1").expect("select");
+    let mut read = connection.prepare(READ).expect("select");
     let mut write =
-        connection.prepare("UPDATE servers SET metadata = ?1, updated_at = ?2 WHERE id = ?3").expect("update");
+        connection.prepare("UPDATE servers SET metadata = ?1, updated_at = ?2 WHERE number = ?3").expect("update");
     while let Some(batch) = batch(waiting, 1024) {
         connection.execute_batch("BEGIN IMMEDIATE").expect("begin");
-        for (number, _) in &batch {
-            let id = id(number.wrapping_mul(0x9e37_79b9_7f4a_7c15) % rows);
-            let before: String = read.query_row([&id], |row| row.get(0)).expect("the row is there");
+        for (which, _) in &batch {
+            let number = number(which.wrapping_mul(0x9e37_79b9_7f4a_7c15) % rows);
+            let before: String = read.query_row([number], |row| row.get(0)).expect("the row is there");
             std::hint::black_box(before.len());
-            write.execute((map(*number), *number as i64, &id)).expect("update");
+            write.execute((map(*which), *which as i64, number)).expect("update");
         }
         connection.execute_batch("COMMIT").expect("commit");
         for (_, reply) in batch {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::load::Requests;
 use super::operations::{OPERATIONS, operation, request, spread};
 use super::plot;
-use super::report::{Options, Page, median, sample};
+use super::report::{Floor, Options, Page, bare_engine, median, sample};
 use super::target::{Seeded, Target};
 
 /// At most so many images, however many servers.
@@ -36,7 +36,8 @@ pub fn run(options: &Options) {
     transposed(&maps).iter().for_each(|row| page.say(&line(row)));
     page.keep("growth", options);
     if options.into_docs {
-        let costs: Vec<_> = rows.into_iter().filter(|(name, _)| name.contains("CPU")).collect();
+        let costs: Vec<_> =
+            rows.into_iter().filter(|(name, _)| name.contains("CPU") && !name.starts_with("bare")).collect();
         plot::write(&options.sizes, &costs);
     }
 }
@@ -59,11 +60,30 @@ fn of_size(options: &Options, servers: u64) -> Figures {
     for (name, path, of_images, deep) in LISTS {
         figures.push((name, cost(options, &target, 2, &list(&target, path, of_images, deep))));
     }
+    figures.extend(floors(options, &target, servers));
     figures.extend(started);
     let memory = super::machine::resident_mib(target.pid.unwrap_or_default());
     figures.push(("memory after it, MiB", memory));
     figures.push(("database, MiB", size_mib(&directory.path().join("data/kilonova.db"))));
     figures
+}
+
+/// What bare HTTP and the bare engine cost beside it, on as many rows.
+fn floors(options: &Options, target: &Arc<Target>, servers: u64) -> Figures {
+    let http = Floor::start();
+    let requests = operation("GET server metadata").requests(target);
+    let cost = || sample(http.address, Some(http.pid()), None, 64, options.seconds, &requests).cpu_microseconds;
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().to_str().expect("temporary directories have names in UTF-8");
+    let bare = |which: &str, how: &[String]| {
+        let arguments = [&[servers.to_string()], how, &[options.seconds.to_string()]].concat();
+        median((0..options.repetitions).map(|_| bare_engine(&[which, path], &arguments).1).collect())
+    };
+    vec![
+        ("bare HTTP, CPU µs", median((0..=options.repetitions).map(|_| cost()).skip(1).collect())),
+        ("bare engine, a row read, CPU µs", bare("--floor-read", &[])),
+        ("bare engine, a row changed, 64 at once, CPU µs", bare("--floor-engine", &["64".into()])),
+    ]
 }
 
 /// Lists: a name, a path, whether it is one of images, and whether it goes on somewhere in the middle.

@@ -1,9 +1,10 @@
 //! How long one waits: for a GET at half of what the server can do, and for a durable PUT in units of what one sync of this disk takes.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::load::drive;
+use super::load::{Measured, drive};
 use super::machine;
 use super::operations::{OPERATIONS, operation};
 use super::paced;
@@ -14,23 +15,28 @@ use super::target::Target;
 const CONNECTIONS: usize = 64;
 
 /// Measures both, one after the other, with the sync before each.
-pub fn measure(options: &Options, target: &Arc<Target>, directory: &Path) {
+pub fn measure(options: &Options, target: &Arc<Target>, floor: SocketAddr, directory: &Path) {
     let mut page = Page::default();
-    page.say("| reads at half load, 64 connections | most requests/s | half | p50 ms | p99 ms | p99.9 ms |\n|---|---|---|---|---|---|");
+    page.say(
+        "| reads at half load, 64 connections | most requests/s | half | p50 ms | p99 ms | p99.9 ms | bare HTTP at the same rate, p50 ms | its p99 ms | its p99.9 ms |\n|---|---|---|---|---|---|---|---|---|",
+    );
     for operation in OPERATIONS.iter().filter(|operation| !operation.writes()) {
         let requests = operation.requests(target);
         let most = of_each(options, || drive(target.address, CONNECTIONS, options.seconds, &requests).rate());
-        let loads: Vec<_> = (0..options.repetitions)
-            .map(|_| paced::drive(target.address, CONNECTIONS, options.seconds, &requests, most / 2.0))
-            .collect();
-        let quantile = |part: f64| median(loads.iter().map(|load| load.quantile_ms(part)).collect());
+        let paced = |address| paced::drive(address, CONNECTIONS, options.seconds, &requests, most / 2.0);
+        let (ours, bare): (Vec<_>, Vec<_>) =
+            (0..options.repetitions).map(|_| (paced(target.address), paced(floor))).unzip();
+        let quantiles = |loads: &[Measured]| {
+            let cells = [0.5, 0.99, 0.999]
+                .map(|part| format!(" {:.3} |", median(loads.iter().map(|load| load.quantile_ms(part)).collect())));
+            cells.concat()
+        };
         page.say(&format!(
-            "| {} | {most:.0} | {:.0} | {:.3} | {:.3} | {:.3} |",
+            "| {} | {most:.0} | {:.0} |{}{}",
             operation.name,
             most / 2.0,
-            quantile(0.5),
-            quantile(0.99),
-            quantile(0.999)
+            quantiles(&ours),
+            quantiles(&bare)
         ));
     }
     page.say("\n| durable writes, 64 connections | p50 ms | p99 ms | one sync of this disk, ms | p99 in syncs |\n|---|---|---|---|---|");

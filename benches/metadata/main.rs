@@ -37,6 +37,7 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     match arguments.first().map(String::as_str) {
         Some("--floor-http") => floors::serve_http(),
+        Some("--floor-read") => floors::read_rows(&arguments[1..]),
         Some("--floor-engine") => floors::commit_rows(&arguments[1..]),
         Some("--floor-postgres") => postgres::commit_rows(&arguments[1..]),
         _ if arguments.iter().any(|argument| argument == "--growth") => growth::run(&report::Options::read(&arguments)),

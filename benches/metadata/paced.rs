@@ -1,72 +1,92 @@
-//! An open loop: requests are due at moments of a clock, whether or not those before are answered, and what one waits for its turn counts as
-//! its latency. A closed loop would ask less exactly while the server is slow, and never see it (coordinated omission).
+//! An open loop: requests are due at moments of a clock, whether or not those before are answered, and what one waits for a connection
+//! counts as its latency. A closed loop would ask less exactly while the server is slow, and never see it (coordinated omission).
 
-use std::io::{Read, Write};
+use std::collections::VecDeque;
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::thread;
 use std::time::{Duration, Instant};
+
+use rustix::event::{Timespec, epoll};
 
 use super::load::{Measured, Requests, whole_answer};
 
-/// Drives a server with so many requests a second over so many connections. Each connection is a thread of its own, which sleeps until its
-/// next request is due: how late it wakes up counts, too, and is the least that any server could show here.
+/// Drives a server with so many requests a second over so many connections, from one thread that sleeps until something is due or
+/// answered: it and the server share the processors, so it is to take little of them.
 pub fn drive(address: SocketAddr, connections: usize, seconds: f64, requests: &Requests, per_second: f64) -> Measured {
+    let mut measured = Measured { seconds, ..Measured::default() };
+    let watch = epoll::create(epoll::CreateFlags::CLOEXEC).expect("an epoll");
+    let mut all: Vec<Connection> = (0..connections).map(|_| Connection::open(address)).collect();
+    for (number, connection) in all.iter().enumerate() {
+        let data = epoll::EventData::new_u64(number as u64);
+        epoll::add(&watch, &connection.stream, data, epoll::EventFlags::IN).expect("a socket can be watched");
+    }
+    let mut idle: VecDeque<usize> = (0..connections).collect();
+    let each = Duration::from_secs_f64(1.0 / per_second);
     let begun = Instant::now() + Duration::from_millis(50);
-    let each = Duration::from_secs_f64(connections as f64 / per_second);
-    let clients: Vec<_> = (0..connections as u64)
-        .map(|client| {
-            let requests = requests.clone();
-            // their turns are spread evenly
-            let first = begun + each.mul_f64(client as f64 / connections as f64);
-            let work = move || one(address, client, &requests, first, each, begun + Duration::from_secs_f64(seconds));
-            thread::Builder::new().stack_size(128 * 1024).spawn(work).expect("a thread")
-        })
-        .collect();
-    let mut all = Measured { seconds, ..Measured::default() };
-    for client in clients {
-        all.add(client.join().expect("a client does not panic"));
+    let end = begun + Duration::from_secs_f64(seconds);
+    let (mut due, mut number, mut out, mut events) = (begun, 0, Vec::new(), Vec::with_capacity(connections));
+    while due < end || idle.len() < connections {
+        while due < end
+            && due <= Instant::now()
+            && let Some(free) = idle.pop_front()
+        {
+            out.clear();
+            requests(number, &mut out);
+            all[free].send(&out, due);
+            due += each;
+            number += 1;
+        }
+        let until = if due < end && !idle.is_empty() { due } else { Instant::now() + Duration::from_secs(10) };
+        let wait = until.saturating_duration_since(Instant::now());
+        let wait = Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: i64::from(wait.subsec_nanos()) };
+        events.clear();
+        let buffer = rustix::buffer::spare_capacity(&mut events);
+        epoll::wait(&watch, buffer, Some(&wait)).expect("an epoll can be waited for");
+        for event in &events {
+            let number = usize::try_from(event.data.u64()).expect("a connection's number");
+            if let Some(status) = all[number].answer() {
+                measured.count(status, all[number].due.elapsed());
+                idle.push_back(number);
+            }
+        }
     }
-    all.latencies.sort_unstable();
-    all
-}
-
-fn one(
-    address: SocketAddr,
-    client: u64,
-    requests: &Requests,
-    first: Instant,
-    each: Duration,
-    end: Instant,
-) -> Measured {
-    let mut measured = Measured::default();
-    let mut stream = TcpStream::connect(address).expect("the server accepts connections");
-    stream.set_nodelay(true).expect("TCP has no delay where it is told so");
-    let (mut out, mut buffer) = (Vec::new(), Vec::with_capacity(64 * 1024));
-    let (mut due, mut next) = (first, client << 40);
-    while due < end {
-        thread::sleep(due.saturating_duration_since(Instant::now()));
-        out.clear();
-        requests(next, &mut out);
-        stream.write_all(&out).expect("the server reads");
-        let status = answer(&mut stream, &mut buffer);
-        measured.count(status, due.elapsed());
-        due += each;
-        next += 1;
-    }
+    measured.latencies.sort_unstable();
     measured
 }
 
-fn answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> u16 {
-    buffer.clear();
-    let mut chunk = [0; 16 * 1024];
-    loop {
-        let read = stream.read(&mut chunk).expect("the server answers");
+/// A connection, with at most one request on its way.
+struct Connection {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+    /// When the request was due.
+    due: Instant,
+}
+
+impl Connection {
+    fn open(address: SocketAddr) -> Connection {
+        let stream = TcpStream::connect(address).expect("the server accepts connections");
+        stream.set_nodelay(true).expect("TCP has no delay where it is told so");
+        stream.set_nonblocking(true).expect("a socket can be asked not to wait");
+        Connection { stream, buffer: Vec::with_capacity(64 * 1024), due: Instant::now() }
+    }
+
+    fn send(&mut self, request: &[u8], due: Instant) {
+        self.due = due;
+        self.buffer.clear();
+        // what was sent before is answered, so the socket has room for a request as short as these
+        self.stream.write_all(request).expect("the server reads");
+    }
+
+    /// The status, when all of the answer is there.
+    fn answer(&mut self) -> Option<u16> {
+        let mut chunk = [0; 16 * 1024];
+        let read = match self.stream.read(&mut chunk) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
+            read => read.expect("the server answers"),
+        };
         assert!(read > 0, "the server closed a connection");
-        buffer.extend_from_slice(&chunk[..read]);
-        if let Some((status, length)) = whole_answer(buffer)
-            && buffer.len() >= length
-        {
-            return status;
-        }
+        self.buffer.extend_from_slice(&chunk[..read]);
+        let (status, length) = whole_answer(&self.buffer)?;
+        (self.buffer.len() >= length).then_some(status)
     }
 }

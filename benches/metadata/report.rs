@@ -134,7 +134,7 @@ pub fn run(options: &Options) {
         return;
     }
     page.keep("table", options);
-    latency::measure(options, &target, directory.path());
+    latency::measure(options, &target, floor.address, directory.path());
 }
 
 fn row(
@@ -151,7 +151,7 @@ fn row(
     for repetition in 0..=options.repetitions {
         let (our, floors) = (
             sample(target.address, target.pid, target.syncs.as_ref(), connections, options.seconds, &requests),
-            sample(floor.address, Some(floor.child.id()), None, connections, options.seconds, &requests),
+            sample(floor.address, Some(floor.pid()), None, connections, options.seconds, &requests),
         );
         if repetition > 0 {
             ours.push(our);
@@ -214,19 +214,26 @@ pub fn median(mut values: Vec<f64>) -> f64 {
 }
 
 /// The bare HTTP server, in a process of its own.
-struct Floor {
-    address: SocketAddr,
+pub struct Floor {
+    /// Where it listens.
+    pub address: SocketAddr,
     child: Child,
 }
 
 impl Floor {
-    fn start() -> Floor {
+    /// Starts it.
+    pub fn start() -> Floor {
         let program = std::env::current_exe().expect("this program has a path");
         let mut child =
             Command::new(program).arg("--floor-http").stdout(Stdio::piped()).spawn().expect("it starts again");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("a standard output")).read_line(&mut line).expect("its address");
         Floor { address: line.trim().parse().expect("an address"), child }
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 }
 
@@ -238,6 +245,15 @@ impl Drop for Floor {
     }
 }
 
+/// Runs this program as a floor: what it does in a second, and what that costs it in processor microseconds.
+pub fn bare_engine(which: &[&str], arguments: &[String]) -> (f64, f64) {
+    let program = std::env::current_exe().expect("this program has a path");
+    let output = Command::new(program).args(which).args(arguments).output().expect("it runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let mut numbers = text.split_whitespace().filter_map(|word| word.parse::<f64>().ok());
+    (numbers.next().expect("a rate"), numbers.next().expect("a cost"))
+}
+
 /// What the engine does without HTTP, on the same disk.
 fn engine_floor(options: &Options, page: &mut Page, which: &[&str]) {
     page.say("\n| bare engine, durable row updates | clients | updates/s | CPU µs/update |\n|---|---|---|---|");
@@ -245,13 +261,10 @@ fn engine_floor(options: &Options, page: &mut Page, which: &[&str]) {
         let mut rates = Vec::new();
         let mut costs = Vec::new();
         for _ in 0..options.repetitions {
-            let program = std::env::current_exe().expect("this program has a path");
             let arguments = [options.servers.to_string(), clients.to_string(), options.seconds.to_string()];
-            let output = Command::new(program).args(which).args(arguments).output().expect("it runs");
-            let text = String::from_utf8_lossy(&output.stdout).into_owned();
-            let mut numbers = text.split_whitespace().filter_map(|word| word.parse::<f64>().ok());
-            rates.push(numbers.next().expect("a rate"));
-            costs.push(numbers.next().expect("a cost"));
+            let (rate, cost) = bare_engine(which, &arguments);
+            rates.push(rate);
+            costs.push(cost);
         }
         page.say(&format!("| group commit | {clients} | {:.0} | {:.1} |", median(rates), median(costs)));
     }
