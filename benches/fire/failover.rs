@@ -23,9 +23,11 @@ enum Loss {
     Switchover,
     /// SIGKILL for PostgreSQL alone.
     Server,
+    /// SIGKILL for Patroni alone: PostgreSQL goes on beside the one that is promoted in its place, until Patroni is started again.
+    Patroni,
 }
 
-const LOSSES: [Loss; 3] = [Loss::Node, Loss::Switchover, Loss::Server];
+const LOSSES: [Loss; 4] = [Loss::Node, Loss::Switchover, Loss::Server, Loss::Patroni];
 
 /// What rounds of it came to.
 pub struct Failovers {
@@ -35,7 +37,7 @@ pub struct Failovers {
     finished: u64,
     images: u64,
     /// For each loss, the longest time without an acknowledged change, sorted.
-    silences: [Vec<Duration>; 3],
+    silences: [Vec<Duration>; LOSSES.len()],
     /// What was lost, halved, answered wrongly or not answered.
     pub wrong: u64,
 }
@@ -88,7 +90,7 @@ pub fn failovers(directory: &Path, rounds: u64, clients: u64, changes: u64) -> R
     let mut promises = cloud::promises(&first, &token, clients);
     let counts = Arc::new(Counts::default());
     let mut built: Vec<(String, Accepted)> = Vec::new();
-    let mut silences: [Vec<Duration>; 3] = Default::default();
+    let mut silences: [Vec<Duration>; LOSSES.len()] = Default::default();
     for round in 0..rounds {
         patroni.start_missing();
         patroni.is_whole();
@@ -106,6 +108,11 @@ pub fn failovers(directory: &Path, rounds: u64, clients: u64, changes: u64) -> R
                 Loss::Node => patroni.kill_leaders_node(),
                 Loss::Switchover => patroni.switch_over(),
                 Loss::Server => patroni.kill_leaders_server(),
+                Loss::Patroni => {
+                    patroni.kill_leaders_patroni();
+                    patroni.has_leader();
+                    patroni.start_missing();
+                }
             }
             // nobody gets anything through from an instant after the loss until there is a leader again
             std::thread::sleep(Duration::from_millis(100));

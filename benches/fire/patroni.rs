@@ -78,7 +78,7 @@ impl Patroni {
         patroni.start_etcd(peer_port);
         // the one that makes the cluster; the others copy it
         patroni.nodes[0].start();
-        patroni.until("a leader", |patroni| patroni.leader().is_some());
+        patroni.has_leader();
         patroni.start_missing();
         patroni.is_whole();
         // not earlier: it would wait for a second node for ever
@@ -109,6 +109,17 @@ impl Patroni {
     pub fn kill_leaders_node(&mut self) {
         let leader = self.leader().expect("the cluster is whole");
         self.nodes[leader].kill();
+    }
+
+    /// SIGKILL for the leader's Patroni; its PostgreSQL lives, and nobody tells it that another has taken over.
+    pub fn kill_leaders_patroni(&mut self) {
+        let leader = self.leader().expect("the cluster is whole");
+        self.nodes[leader].kill_patroni();
+    }
+
+    /// Waits until a node says that it is the leader.
+    pub fn has_leader(&self) {
+        self.until("a leader", |patroni| patroni.leader().is_some());
     }
 
     /// SIGKILL for the leader's PostgreSQL; its Patroni lives.
@@ -223,13 +234,17 @@ impl Node {
 
     /// Patroni first, so that it sees nothing of it.
     fn kill(&mut self) {
+        self.kill_patroni();
+        self.kill_server();
+        // whatever else was begun: a copy, a rewind
+        kill_all(&processes_in(&self.directory));
+    }
+
+    fn kill_patroni(&mut self) {
         if let Some(mut patroni) = self.patroni.take() {
             let _ = patroni.kill();
             let _ = patroni.wait();
         }
-        self.kill_server();
-        // whatever else was begun: a copy, a rewind
-        kill_all(&processes_in(&self.directory));
     }
 
     fn kill_server(&self) {

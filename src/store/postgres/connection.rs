@@ -86,6 +86,8 @@ impl Lost {
 
 /// A connection to a server that takes writes. It lives on a small runtime of its own, which turns only while somebody waits.
 pub struct Connection {
+    /// Which of the hosts it is to.
+    pub place: usize,
     client: Client,
     news: UnboundedReceiver<String>,
     statements: HashMap<String, Statement>,
@@ -106,7 +108,7 @@ impl Connection {
         let runtime = runtime.map_err(|error| StoreError::Unavailable(error.to_string()))?;
         let connector = hosts.connector()?;
         let mut troubles = Vec::new();
-        for config in hosts.each() {
+        for (place, config) in hosts.each() {
             let hello = async {
                 let (client, mut connection) = config.connect(connector.clone()).await?;
                 let (tell, news) = unbounded_channel();
@@ -125,7 +127,9 @@ impl Connection {
             match runtime.block_on(async { tokio::time::timeout(HELLO, hello).await }) {
                 Ok(Ok((client, news))) => {
                     let (statements, later) = (HashMap::new(), Vec::new());
+                    hosts.move_to(place);
                     return Ok(Connection {
+                        place,
                         client,
                         news,
                         statements,

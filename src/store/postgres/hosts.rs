@@ -1,6 +1,8 @@
 //! Where the database may be: the hosts of its URL, tried one by one, each with a time limit of its own, because a host that accepts
 //! connections and then says nothing must not keep us from the next one.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio_postgres::Config;
@@ -18,11 +20,16 @@ const ASK_MOST: u32 = 3;
 /// How long something sent may stay unacknowledged.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(4);
 
-/// One configuration per host.
+/// One configuration per host, and which of them the process is at.
+///
+/// All connections of a process are to one host. Two may take writes at once, where one was left behind by a failover and nobody told it: on
+/// that one no commit is acknowledged, but whoever reads there reads what was. So whoever loses a connection moves everybody to the next host
+/// that takes writes, and others follow before they ask anything more.
 #[derive(Clone)]
 pub struct Hosts {
     each: Vec<Config>,
     encryption: Encryption,
+    at: Arc<AtomicUsize>,
 }
 
 impl Hosts {
@@ -40,12 +47,30 @@ impl Hosts {
         let port_of = |index: usize| ports.get(index).or(ports.first()).copied();
         let places = all.get_hosts().len().max(all.get_hostaddrs().len());
         let one = |index| one_of(&all, index, port_of(index), encryption.mode());
-        Ok(Hosts { each: (0..places).map(one).collect(), encryption })
+        Ok(Hosts { each: (0..places).map(one).collect(), encryption, at: Arc::default() })
     }
 
-    /// In the order of the URL.
-    pub fn each(&self) -> impl Iterator<Item = &Config> {
-        self.each.iter()
+    /// With their places in the URL, in its order, beginning with the one that the process is at.
+    pub fn each(&self) -> impl Iterator<Item = (usize, &Config)> {
+        let at = self.at.load(Ordering::SeqCst);
+        self.each.iter().enumerate().cycle().skip(at).take(self.each.len())
+    }
+
+    /// From now on everybody's connections are to this one.
+    pub fn move_to(&self, place: usize) {
+        self.at.store(place, Ordering::SeqCst);
+    }
+
+    /// A connection to this one is lost: where everybody is still there, the next is tried first.
+    pub fn leave(&self, place: usize) {
+        let next = (place + 1) % self.each.len().max(1);
+        // where another has moved everybody meanwhile, that is as good
+        let _ = self.at.compare_exchange(place, next, Ordering::SeqCst, Ordering::SeqCst);
+    }
+
+    /// Whether this is the one that the process is at.
+    pub fn is_at(&self, place: usize) -> bool {
+        self.at.load(Ordering::SeqCst) == place
     }
 
     /// What encrypts connections to them.
@@ -107,9 +132,23 @@ mod tests {
     #[test]
     fn each_host_of_a_url_is_tried_alone_with_its_port() {
         let hosts = Hosts::of("postgres://me:secret@one:1,two:2/db").expect("a URL");
-        let seen: Vec<_> = hosts.each().map(|one| (one.get_hosts().to_vec(), one.get_ports().to_vec())).collect();
+        let seen: Vec<_> = hosts.each().map(|(_, one)| (one.get_hosts().to_vec(), one.get_ports().to_vec())).collect();
         let tcp = |name: &str| vec![Host::Tcp(name.into())];
         assert_eq!(seen, [(tcp("one"), vec![1]), (tcp("two"), vec![2])]);
+    }
+
+    #[test]
+    fn whoever_loses_a_connection_moves_everybody_to_the_next_host_and_once_only() {
+        let hosts = Hosts::of("postgres://me@one,two,three/db").expect("a URL");
+        let order = |hosts: &Hosts| hosts.each().map(|(place, _)| place).collect::<Vec<_>>();
+        let others = hosts.clone();
+        hosts.leave(0);
+        others.leave(0);
+        assert_eq!((order(&hosts), order(&others)), (vec![1, 2, 0], vec![1, 2, 0]));
+        others.move_to(2);
+        assert!(hosts.is_at(2) && !hosts.is_at(1));
+        hosts.leave(2);
+        assert_eq!(order(&others), [0, 1, 2]);
     }
 
     #[test]

@@ -129,6 +129,10 @@ impl Lane {
     }
 
     fn connected(&mut self) -> Result<&mut Connection, Failure> {
+        // between two transactions: the process may be at another host by now
+        if self.connection.as_ref().is_some_and(|connection| !self.hosts.is_at(connection.place)) {
+            self.connection = None;
+        }
         if self.connection.is_none() {
             let unavailable = |why| Failure::Final(StoreError::Unavailable(why));
             self.reach.may_try(Instant::now()).map_err(unavailable)?;
@@ -151,7 +155,7 @@ impl Lane {
             Lost::Refused(error) | Lost::Earlier(error) => self.rolled_back(Failure::Spoilt(error)),
             Lost::Undone => self.rolled_back(Failure::Spoilt(lost.as_error())),
             Lost::Connection(text) => {
-                self.connection = None;
+                self.lose();
                 Failure::Again(StoreError::Unavailable(text))
             }
             Lost::Commit { text, .. } => Failure::Final(StoreError::Unavailable(text)),
@@ -160,7 +164,7 @@ impl Lane {
 
     /// The connection broke while a commit was under way: asks the server that answers next what became of it.
     fn hear_of_commit(&mut self, mark: &Mark, text: String) -> Result<(), Failure> {
-        self.connection = None;
+        self.lose();
         let unknown = || {
             let sentence = format!("the connection was lost during a commit, and its outcome is not known: {text}");
             Failure::Final(StoreError::Unavailable(sentence))
@@ -176,10 +180,17 @@ impl Lane {
                 Ok(Some(true)) => return Ok(()),
                 Ok(Some(false)) => return Err(Failure::Again(StoreError::Unavailable(text))),
                 Ok(None) => return Err(unknown()),
-                Err(_) => self.connection = None,
+                Err(_) => self.lose(),
             }
         }
         Err(unknown())
+    }
+
+    /// The host is not to be asked again before the others are.
+    fn lose(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            self.hosts.leave(connection.place);
+        }
     }
 
     fn rolled_back(&mut self, failure: Failure) -> Failure {

@@ -41,7 +41,7 @@ pub fn listen(hosts: Hosts, listener: Arc<OnceLock<Listener>>) -> Result<Listeni
             }
         };
         while !over.load(Ordering::Relaxed) {
-            let heard = Connection::open(&hosts).map(|connection| hear(connection, &over, &tell));
+            let heard = Connection::open(&hosts).map(|connection| hear(connection, &hosts, &over, &tell));
             if heard.is_err() || !over.load(Ordering::Relaxed) {
                 tell_all(&tell);
                 std::thread::sleep(DEAF);
@@ -51,15 +51,15 @@ pub fn listen(hosts: Hosts, listener: Arc<OnceLock<Listener>>) -> Result<Listeni
     Ok(Listening(stopped))
 }
 
-/// Passes on what is heard until the connection breaks or nobody wants to hear.
-fn hear(mut connection: Connection, over: &AtomicBool, tell: &dyn Fn(Effect)) -> Result<(), Lost> {
+/// Passes on what is heard until the connection breaks, the process is at another host, or nobody wants to hear.
+fn hear(mut connection: Connection, hosts: &Hosts, over: &AtomicBool, tell: &dyn Fn(Effect)) -> Result<(), Lost> {
     for (_, channel) in CHANNELS {
         connection.plain(&format!("LISTEN {channel}"))?;
     }
     // whatever changed before was not heard
     tell_all(tell);
     let mut quiet = 0;
-    while !over.load(Ordering::Relaxed) {
+    while !over.load(Ordering::Relaxed) && hosts.is_at(connection.place) {
         if let Some(on) = connection.wait_for_news(LOOK)? {
             CHANNELS.iter().filter(|(_, channel)| *channel == on).for_each(|(effect, _)| tell(*effect));
             continue;
