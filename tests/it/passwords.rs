@@ -2,6 +2,10 @@
 //! time of the answer tell who exists, who is disabled, or which part was wrong. Times themselves are measured by `cargo bench --bench
 //! passwords`; here hashes are counted.
 
+// what the measurement is judged by has tests of its own
+#[path = "../../benches/passwords/ranks.rs"]
+mod ranks;
+
 use crate::house::{Client, House, Reply, id_of};
 
 const TOKENS: &str = "/identity/v3/auth/tokens";
