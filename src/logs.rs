@@ -377,11 +377,12 @@ mod tests {
         });
         assert!(panicked.is_err());
         let password = "SecretInAPanic\u{e9}".to_owned();
+        let refused = || -> Result<String, String> { Err(password.clone()) };
         let panics: [&dyn Fn() -> String; 5] = [
             &|| password[..password.len() - 1].to_owned(),
             &|| password[99..].to_owned(),
-            &|| Err::<String, _>(&password).expect("it was checked"),
-            &|| Err::<String, _>(&password).unwrap_or_else(|text| panic!("none: {text}")),
+            &|| refused().expect("it was checked"),
+            &|| refused().unwrap_or_else(|text| panic!("none: {text}")),
             &|| {
                 assert_eq!(password, "another");
                 String::new()

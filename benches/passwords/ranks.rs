@@ -63,6 +63,7 @@ fn above(z: f64) -> f64 {
 }
 
 #[cfg(test)]
+#[allow(dead_code, unused_imports)] // run by tests/it/passwords.rs: a benchmark has no harness of its own
 mod tests {
     use super::*;
 
