@@ -81,7 +81,7 @@ fn did(command: &mut Command) -> bool {
     quiet(command).status().is_ok_and(|status| status.success())
 }
 
-/// The file system becomes read-only in the middle of load, as ext4 does when it finds an error; `None` where this machine has no loop
+/// The file system becomes read-only after some load, as ext4 does when it finds an error; `None` where this machine has no loop
 /// devices for us. Linux lets nobody write to such a file system before it is mounted anew, which takes another start of the server: then
 /// all that was acknowledged is there.
 pub fn read_only(directory: &Path) -> Option<Came> {
