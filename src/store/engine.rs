@@ -130,9 +130,29 @@ pub trait Tx {
 
     /// Has the effect announced if, and when, this script is committed.
     fn announce(&mut self, effect: Effect);
+
+    /// Whether queries that are joined by UNION ALL, each of which an index has in the order that is asked for, are merged in that order
+    /// and end with the page. SQLite does so; PostgreSQL reads all of them and sorts.
+    fn merges_in_order(&self) -> bool {
+        true
+    }
 }
 
 impl dyn Tx + '_ {
+    /// One page, in order, of what several queries find together, each of which an index has in that order: `order` and `limit` are what
+    /// stands behind ORDER BY and LIMIT.
+    pub fn page_of(&self, queries: &[String], order: &str, limit: &str) -> String {
+        let ends = format!("ORDER BY {order} LIMIT {limit}");
+        if let [one] = queries {
+            return format!("{one} {ends}");
+        }
+        if self.merges_in_order() {
+            return format!("{} {ends}", queries.join(" UNION ALL "));
+        }
+        let pages = queries.iter().enumerate().map(|(at, query)| format!("SELECT * FROM ({query} {ends}) AS page{at}"));
+        format!("{} {ends}", pages.collect::<Vec<_>>().join(" UNION ALL "))
+    }
+
     /// The first row of an answer, made into something; `None` where there is no row.
     ///
     /// # Errors

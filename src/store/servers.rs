@@ -267,7 +267,7 @@ pub fn page(tx: &mut dyn Tx, selection: &Selection, count: usize) -> Result<Vec<
 }
 
 fn rows(tx: &mut dyn Tx, selection: &Selection, count: usize) -> Result<Vec<Server>, StoreError> {
-    let (sql, values) = selection.sql(count);
+    let (sql, values) = selection.sql(tx, count);
     let values: Vec<Value<'_>> = values.iter().map(Owned::value).collect();
     tx.all(&sql, &values, server)
 }
@@ -349,8 +349,8 @@ impl Conditions {
 }
 
 impl Selection {
-    /// One query for each half of the index on `deleted` that is wanted: the engine merges what it finds in order, and sorts nothing.
-    fn sql(&self, count: usize) -> (String, Vec<Owned>) {
+    /// One query for each half of the index on `deleted` that is wanted.
+    fn sql(&self, tx: &dyn Tx, count: usize) -> (String, Vec<Owned>) {
         let mut conditions = Conditions::default();
         conditions.text("project_id =", self.project.as_ref().map(ProjectId::as_str));
         conditions.text("user_id =", self.user.as_deref());
@@ -374,9 +374,9 @@ impl Selection {
             let all = std::iter::once(*half).chain(conditions.sql.iter().map(String::as_str)).collect::<Vec<_>>();
             format!("SELECT {COLUMNS} FROM servers WHERE {}", all.join(" AND "))
         });
-        let rows = halves.collect::<Vec<_>>().join(" UNION ALL ");
+        let halves: Vec<String> = halves.collect();
         let limit = conditions.bind(Owned::Int(i64::try_from(count).unwrap_or(i64::MAX)));
-        (format!("{rows} ORDER BY created_at {order}, id {order} LIMIT {limit}"), conditions.values)
+        (tx.page_of(&halves, &format!("created_at {order}, id {order}"), &limit), conditions.values)
     }
 }
 

@@ -31,7 +31,7 @@ pub async fn raw(directory: &Path) -> Arc<dyn Engine> {
 
 /// The same with its plans watched, where it is the embedded one.
 pub async fn watched_store(directory: &Path, plans: &Plans) -> Store {
-    if on_postgres() { store(directory).await } else { plans.store(directory).await.expect("a fresh database opens") }
+    plans.store(directory).await.expect("a fresh database opens")
 }
 
 /// As `store`, for any purpose, and with the refusal where there is one.

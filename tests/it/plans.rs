@@ -1,4 +1,4 @@
-//! How the embedded database goes about each statement: every house of these tests stands on an engine that has SQLite explain each
+//! How the database goes about each statement: every house of these tests stands on an engine that is made to explain each
 //! statement it is given for the first time, and a house that falls with a bad plan in it fails its test. So no statement is forgotten that
 //! any test runs; the walks below run those of all lists. What is allowed all the same stands in `ALLOWED`, with its reason.
 
@@ -26,6 +26,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("FROM grants WHERE user_id = $1 AND target_kind = 'project') ORDER BY", "the projects of one user"),
     ("WHERE grants.user_id = $1 AND grants.target_kind = $2 AND grants.target_id = $3", "one user's roles on one target"),
     ("JOIN held ON roles.id", "one user's roles on one target"),
+    ("FROM quotas WHERE project_id = $1 AND user_id <> '' GROUP BY resource", "a dozen resources"),
     ("FROM uploads WHERE owner = $1 OR lease_until", "the uploads that are under way"),
     // lists that give all they read, because Keystone's have no pages unless a client asks for them
     ("extra FROM users ORDER BY id", "all users were asked for"),
@@ -61,9 +62,12 @@ impl Seen {
 }
 
 impl Plans {
-    /// The embedded database of a directory, watched.
+    /// The database of a directory, watched.
     pub async fn store(&self, directory: &Path) -> Result<Store, StoreError> {
-        let engine = Sqlite::open(&directory.join(FILE))?;
+        let engine: Arc<dyn Engine> = match crate::engine::on_postgres() {
+            true => crate::engine::raw(directory).await,
+            false => Arc::new(Sqlite::open(&directory.join(FILE))?),
+        };
         let store = Store::on(Arc::new(Watched { engine, seen: self.0.clone() })).await?;
         // a migration may look at whatever it has to change
         lock(&self.0).has_begun = true;
@@ -82,11 +86,31 @@ fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
     seen.lock().expect("nobody panics while looking at a plan")
 }
 
+/// Has PostgreSQL go by an index wherever it can: of three rows it would rather read all.
+const ONLY_BY_INDEX: &str = "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true), \
+     set_config('enable_sort', 'off', true), set_config('enable_hashjoin', 'off', true)";
+
 /// What is wrong with a plan.
 fn objection(sql: &str, steps: &[String]) -> Option<String> {
     if ALLOWED.iter().any(|(part, _)| sql.contains(part)) || is_of_a_whole_table(sql) || is_of_images_in_another_order(sql) {
         return None;
     }
+    if crate::engine::on_postgres() { objection_to_postgres(sql, steps) } else { objection_to_sqlite(sql, steps) }
+}
+
+fn objection_to_postgres(sql: &str, steps: &[String]) -> Option<String> {
+    let scanned = |step: &String| Some(step.split("Seq Scan on ").nth(1)?.split(' ').next()?.to_owned());
+    let first = sql.split(" FROM ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap_or_default();
+    let is_sort = |step: &&String| step.trim_start_matches([' ', '-', '>']).starts_with("Sort  (");
+    let sorts = steps.iter().filter(is_sort).count();
+    if sorts > sorts_allowed(sql) && !SMALL_TABLES.contains(&first) {
+        return Some("sorts what it finds".to_owned());
+    }
+    let whole = steps.iter().filter_map(scanned).find(|table| !SMALL_TABLES.contains(&table.as_str()));
+    whole.map(|table| format!("reads all of {table}"))
+}
+
+fn objection_to_sqlite(sql: &str, steps: &[String]) -> Option<String> {
     let sorts = steps.iter().filter(|step| step.starts_with("USE TEMP B-TREE FOR ORDER BY")).count();
     let first = sql.split(" FROM ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap_or_default();
     if sorts > sorts_allowed(sql) && !SMALL_TABLES.contains(&first) {
@@ -118,9 +142,9 @@ fn sorts_allowed(sql: &str) -> usize {
     sql.matches("id IN (SELECT image_id FROM image_members WHERE member_id").count()
 }
 
-/// The embedded engine, with every statement explained.
+/// An engine, with every statement explained.
 struct Watched {
-    engine: Sqlite,
+    engine: Arc<dyn Engine>,
     seen: Arc<Mutex<Seen>>,
 }
 
@@ -175,8 +199,15 @@ impl WatchedTx<'_> {
             return;
         }
         let mut steps = Vec::new();
-        let explained = self.tx.query(&format!("EXPLAIN QUERY PLAN {sql}"), parameters, &mut |row| {
-            steps.push(row.text(3)?.to_owned());
+        let (explain, column) = match crate::engine::on_postgres() {
+            true => (format!("EXPLAIN {sql}"), 0),
+            false => (format!("EXPLAIN QUERY PLAN {sql}"), 3),
+        };
+        if crate::engine::on_postgres() {
+            let _ = self.tx.query(ONLY_BY_INDEX, &[], &mut |_| Ok(()));
+        }
+        let explained = self.tx.query(&explain, parameters, &mut |row| {
+            steps.push(row.text(column)?.to_owned());
             Ok(())
         });
         // a statement that cannot be explained cannot be run either, and its script hears of that
@@ -203,6 +234,10 @@ impl Tx for WatchedTx<'_> {
 
     fn announce(&mut self, effect: Effect) {
         self.tx.announce(effect);
+    }
+
+    fn merges_in_order(&self) -> bool {
+        self.tx.merges_in_order()
     }
 }
 

@@ -249,6 +249,10 @@ impl Tx for WatchedTx<'_> {
     fn announce(&mut self, effect: Effect) {
         self.tx.announce(effect);
     }
+
+    fn merges_in_order(&self) -> bool {
+        self.tx.merges_in_order()
+    }
 }
 
 /// A driver whose guests outlive the process: what it does not find it does not make up. Each call is a step.

@@ -207,7 +207,7 @@ fn rows(tx: &mut dyn Tx, wanted: &List, after: Option<&Image>, limit: usize) -> 
     let order: Vec<String> =
         wanted.sort.iter().enumerate().map(|(at, (_, way))| format!("key{at} {}", way.sql())).collect();
     let limit = query.place(Place::Int(i64::try_from(limit).unwrap_or(i64::MAX)));
-    let sql = format!("{} ORDER BY {} LIMIT {limit}", parts.join(" UNION ALL "), order.join(", "));
+    let sql = tx.page_of(&parts, &order.join(", "), &limit);
     let values: Vec<Value<'_>> = query.values.iter().map(Place::value).collect();
     let mut images = tx.all(&sql, &values, image)?;
     if let Visible::To(project, _) = &wanted.visible {

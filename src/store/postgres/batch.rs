@@ -148,4 +148,8 @@ impl Tx for PostgresTx<'_> {
     fn announce(&mut self, effect: Effect) {
         self.effects.push(effect);
     }
+
+    fn merges_in_order(&self) -> bool {
+        false
+    }
 }
