@@ -126,7 +126,7 @@ async fn each_code_is_tried_again_or_told_as_503_and_nothing_of_it_stays() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_takes_no_writes_is_read_by_whoever_has_a_connection() {
+async fn a_server_that_takes_no_writes_is_read() {
     let cluster = Cluster::start();
     let url = cluster.url();
     let cloud = Cloud::on(cluster, &url).await;
@@ -141,19 +141,10 @@ async fn a_server_that_takes_no_writes_is_read_by_whoever_has_a_connection() {
     while cloud.put("before").await.status == 200 {
         assert!(begun.elapsed() < PATIENCE, "it still takes writes");
     }
-    let mut read = 0;
     for _ in 0..100 {
         is_unavailable(cloud.put("lost").await);
-        let reply = cloud.member.get(&cloud.path).await;
-        if reply.status == 200 {
-            read += 1;
-            assert_eq!(reply.text_at("metadata.k"), "before");
-        } else {
-            // connections are made to servers that take writes only: what one in recovery says may be old
-            is_unavailable(reply);
-        }
+        assert_eq!(cloud.member.get(&cloud.path).await.is(200).text_at("metadata.k"), "before");
     }
-    assert!(read > 0, "some reader has a connection");
     read_only("off");
     cloud.recovers().await;
 }

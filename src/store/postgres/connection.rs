@@ -10,7 +10,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{AsyncMessage, Client, Row, Statement};
+use tokio_postgres::{AsyncMessage, Client, Config, Row, Statement};
 
 use super::flight::{self, Later};
 use super::hosts::{self, Hosts};
@@ -42,6 +42,18 @@ pub const MARKS: &str = "CREATE TABLE IF NOT EXISTS commit_marks (connection TEX
 /// Leaves a mark. Where there is no row to leave it in it fails, by a division, and with it the transaction.
 const MARK: &str = "WITH marked AS (UPDATE commit_marks SET number = $1, seen = now() WHERE connection = $2 RETURNING 1) \
                     SELECT 1 / count(*) FROM marked";
+
+/// What the client says of a host that a connection for writing was asked of, and that is read-only.
+const TAKES_NO_WRITES: &str = "does not allow writes";
+/// Fails, by a division, on a standby: what it says may be old.
+const NO_STANDBY: &str = "SELECT 1 / (CASE WHEN pg_is_in_recovery() THEN 0 ELSE 1 END)";
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    Writes,
+    Reads,
+}
 
 /// Why a transaction cannot go on.
 #[derive(Debug, Clone)]
@@ -104,11 +116,34 @@ impl Connection {
     /// # Errors
     /// `Unavailable` where no host answers.
     pub fn open(hosts: &Hosts) -> Result<Connection, StoreError> {
+        Connection::open_one(hosts, hosts.each(), Needs::Writes)
+    }
+
+    /// Connects for reading: to the first host that takes writes; where none does, to one that has all there is to be read all the same, which
+    /// a standby may not have.
+    ///
+    /// # Errors
+    /// `Unavailable` where no host answers.
+    pub fn open_for_reading(hosts: &Hosts) -> Result<Connection, StoreError> {
+        let refused = match Connection::open(hosts) {
+            Err(StoreError::Unavailable(why)) if why.contains(TAKES_NO_WRITES) => why,
+            other => return other,
+        };
+        let read_only: Vec<_> = hosts.each().map(|(place, config)| (place, hosts::for_reading(config))).collect();
+        let all = read_only.iter().map(|(place, config)| (*place, config));
+        Connection::open_one(hosts, all, Needs::Reads).map_err(|_| StoreError::Unavailable(refused))
+    }
+
+    fn open_one<'a>(
+        hosts: &Hosts,
+        each: impl Iterator<Item = (usize, &'a Config)>,
+        needs: Needs,
+    ) -> Result<Connection, StoreError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| StoreError::Unavailable(error.to_string()))?;
         let connector = hosts.connector()?;
         let mut troubles = Vec::new();
-        for (place, config) in hosts.each() {
+        for (place, config) in each {
             let hello = async {
                 let (client, mut connection) = config.connect(connector.clone()).await?;
                 let (tell, news) = unbounded_channel();
@@ -122,6 +157,9 @@ impl Connection {
                     }
                 });
                 client.batch_execute(SETTINGS).await?;
+                if needs == Needs::Reads {
+                    client.batch_execute(NO_STANDBY).await?;
+                }
                 Ok::<_, tokio_postgres::Error>((client, news))
             };
             match runtime.block_on(async { tokio::time::timeout(HELLO, hello).await }) {

@@ -82,6 +82,13 @@ impl Hosts {
     }
 }
 
+/// The same host, whether or not it takes writes.
+pub fn for_reading(host: &Config) -> Config {
+    let mut host = host.clone();
+    host.target_session_attrs(TargetSessionAttrs::Any);
+    host
+}
+
 /// What people call a host.
 pub fn name(host: &Config) -> String {
     match (host.get_hosts().first(), host.get_hostaddrs().first()) {
