@@ -1,5 +1,6 @@
 //! Servers: made, shown, listed, changed, deleted.
 
+use kilonova::model::ids::ServerId;
 use kilonova::compute::work;
 use kilonova::hypervisor::Op;
 use kilonova::json::Json;
@@ -308,6 +309,23 @@ async fn several_servers_are_numbered_and_share_a_reservation() {
         .post("/v2.1/servers", &order("last", ""))
         .await
         .refuses(403, "Quota exceeded for instances: Requested 1, but already used 10 of 10 instances");
+}
+
+#[tokio::test]
+async fn an_id_is_a_version_seven_uuid_that_begins_with_the_time() {
+    let house = furnished().await;
+    let member = house.person("member", "blue").await;
+    let mut ids: Vec<String> = Vec::new();
+    for _ in 0..3 {
+        let reply = member.post("/v2.1/servers", &order("s", "")).await.is(202);
+        ids.push(reply.text_at("server.id"));
+        house.later(1);
+    }
+    assert!(ids.is_sorted(), "{ids:?}");
+    let ids: Vec<ServerId> = ids.iter().map(|id| id.parse().expect("a canonical UUID")).collect();
+    assert_eq!(ids[0].bytes()[6] >> 4, 7, "{ids:?}");
+    let milliseconds: Vec<i64> = ids.iter().map(|id| (id.number() >> 12) - (ids[0].number() >> 12)).collect();
+    assert_eq!(milliseconds, [0, 1000, 2000]);
 }
 
 #[tokio::test]
