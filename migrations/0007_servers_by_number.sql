@@ -53,7 +53,8 @@ SELECT
     (SELECT CAST(sum(value * weight) AS BIGINT) FROM hex_places JOIN hex_digits ON digit = substr(servers.id, CAST(place AS INTEGER), 1)),
     id, project_id, user_id, name, vm_state, task_state, power_state, progress, old_vm_state, locked,
     deleted, image_id, flavor_id, vcpus, memory_mb, metadata, details, created_at, updated_at, launched_at, terminated_at, deleted_at
-FROM servers;
+FROM servers
+ORDER BY 1;
 
 DROP TABLE servers;
 

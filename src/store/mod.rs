@@ -59,7 +59,7 @@ impl Store {
         if matches!(purpose, Purpose::Look | Purpose::Change) && !path.exists() {
             return Err(StoreError::Unavailable(format!("there is no {}", path.display())));
         }
-        Store::prepared(Arc::new(sqlite::Sqlite::open(&path)?), purpose, migrate::with_row_numbers).await
+        Store::prepared(Arc::new(sqlite::Sqlite::open(&path)?), purpose).await
     }
 
     /// Keeps everything on this engine, whose schema is brought up to date first: for the embedded database, or from the same step.
@@ -67,7 +67,7 @@ impl Store {
     /// # Errors
     /// What the engine could not do, or a schema written by a newer release.
     pub async fn on(engine: Arc<dyn Engine>) -> Result<Store, StoreError> {
-        Store::prepared(engine, Purpose::Serve, migrate::with_row_numbers).await
+        Store::prepared(engine, Purpose::Serve).await
     }
 
     /// Connects to PostgreSQL and brings the schema up to date. Processes that start at once do it one after the other.
@@ -84,24 +84,24 @@ impl Store {
     /// Where no server answers, or the database is not one for this purpose.
     pub async fn postgres_for(url: &str, purpose: Purpose) -> Result<Store, StoreError> {
         let url = url.to_owned();
+        let script = move |tx: &mut dyn Tx| migrate::prepare(tx, purpose, migrate::with_collation);
+        let (waiting, answer) = waiting(Share::OWN, script);
         let opening = tokio::task::spawn_blocking(move || {
             let engine = postgres::Postgres::open(&url)?;
-            Ok::<_, StoreError>((engine, postgres::alone(&url, purpose)?))
+            match purpose {
+                Purpose::Serve | Purpose::Import => postgres::write_alone(&url, waiting)?,
+                Purpose::Look | Purpose::Change => engine.read(waiting),
+            }
+            Ok::<_, StoreError>(engine)
         });
-        let (engine, alone) = opening.await.map_err(|error| StoreError::Defect(error.to_string()))??;
-        let store = Store::prepared(Arc::new(engine), purpose, migrate::with_collation).await;
-        // a client of PostgreSQL's ends in a conversation, which must not be held on a thread of the runtime
-        drop(tokio::task::spawn_blocking(move || drop(alone)));
-        store
+        let engine = opening.await.map_err(|error| StoreError::Defect(error.to_string()))??;
+        answer.await.map_err(|_| StoreError::Defect("a script was dropped".into()))??;
+        Ok(Store { engine: Arc::new(engine), share: Share::OWN })
     }
 
-    async fn prepared(
-        engine: Arc<dyn Engine>,
-        purpose: Purpose,
-        adapted: fn(&str) -> String,
-    ) -> Result<Store, StoreError> {
+    async fn prepared(engine: Arc<dyn Engine>, purpose: Purpose) -> Result<Store, StoreError> {
         let store = Store { engine, share: Share::OWN };
-        let script = move |tx: &mut dyn Tx| migrate::prepare(tx, purpose, adapted);
+        let script = move |tx: &mut dyn Tx| migrate::prepare(tx, purpose, migrate::with_row_numbers);
         match purpose {
             Purpose::Serve | Purpose::Import => store.write(script).await?,
             Purpose::Look | Purpose::Change => store.read(script).await?,

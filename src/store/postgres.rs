@@ -17,9 +17,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
 use super::engine::{Effect, Engine, Queue, Script, StoreError, queue, wait_for};
-use super::migrate::Purpose;
 use crate::backlog::Bounds;
-use connection::Connection;
+use batch::{Kept, Undoing};
+use connection::{Connection, Lost};
 use hosts::Hosts;
 use lane::{BATCH_MAX, Lane};
 use reach::Reach;
@@ -70,19 +70,30 @@ impl Postgres {
     }
 }
 
-/// Waits until no other process brings the schema up to date, and keeps them waiting until the connection is dropped. What
-/// this engine keeps for itself is made here.
+/// Runs a script that brings the schema up to date, while no other process does so: waits for them, and takes as long as it takes. What this
+/// engine keeps for itself is made before.
 ///
 /// # Errors
 /// `Unavailable` where no server answers.
-pub fn alone(url: &str, purpose: Purpose) -> Result<impl Send + use<>, StoreError> {
+pub fn write_alone(url: &str, script: Box<dyn Script>) -> Result<(), StoreError> {
+    let refused = |lost: Lost| lost.as_error();
     let mut connection = Connection::open(&Hosts::of(url)?)?;
-    connection.be_patient().map_err(|lost| lost.as_error())?;
-    connection.query("SELECT pg_advisory_lock($1)", &[MIGRATION_LOCK.into()]).map_err(|lost| lost.as_error())?;
-    if purpose != Purpose::Look {
-        connection.plain(connection::MARKS).map_err(|lost| lost.as_error())?;
-    }
-    Ok(connection)
+    connection.be_patient().map_err(refused)?;
+    connection.query("SELECT pg_advisory_lock($1)", &[MIGRATION_LOCK.into()]).map_err(refused)?;
+    connection.plain(connection::MARKS).map_err(refused)?;
+    connection.leave_marks().map_err(refused)?;
+    let mut batch = [script];
+    let outcome = loop {
+        match batch::write(&mut connection, &mut batch, Undoing::All, &mut Kept::default()) {
+            // processes of before may still be at work
+            Err(Lost::Conflict(_)) => connection.rollback().map_err(refused)?,
+            Err(lost) => break Err(lost.as_error()),
+            Ok(()) => break Ok(()),
+        }
+    };
+    let [script] = batch;
+    script.finish(outcome);
+    Ok(())
 }
 
 fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StoreError> {

@@ -358,8 +358,9 @@ impl Selection {
         conditions.among("task_state", self.task_states.as_deref());
         conditions.text("image_id =", self.image.as_deref());
         conditions.text("flavor_id =", self.flavor.as_deref());
-        // what is no id is nobody's, and then the text says so
-        conditions.int("number =", self.id.as_deref().and_then(|id| Some(id.parse::<ServerId>().ok()?.number())));
+        // what is no id is nobody's, and is not looked for
+        let number = |id: &str| id.parse::<ServerId>().map_or(-1, |id| id.number());
+        conditions.int("number =", self.id.as_deref().map(number));
         conditions.text("id =", self.id.as_deref());
         conditions.int("locked =", self.locked.map(i64::from));
         conditions.int("updated_at >=", self.changed_since.map(Timestamp::microseconds));

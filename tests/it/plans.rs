@@ -242,7 +242,7 @@ impl Tx for WatchedTx<'_> {
 }
 
 /// Queries of the lists that have many.
-const SERVERS: [&str; 36] = [
+const SERVERS: [&str; 38] = [
     "",
     "limit=1",
     "marker={id}",
@@ -263,6 +263,8 @@ const SERVERS: [&str; 36] = [
     "flavor=1",
     "user_id=u",
     "uuid={id}",
+    "uuid=nobody",
+    "marker=nobody",
     "host=h",
     "ip=1",
     "vm_state=active",

@@ -5,6 +5,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use kilonova::store::engine::{Script, StoreError, Tx, Verdict};
+use kilonova::store::postgres::write_alone;
+
 use crate::cluster::Cluster;
 use crate::house::{Client, House, Reply};
 use crate::stage::{self, Actor};
@@ -233,4 +236,26 @@ async fn a_server_whose_disk_is_full_takes_whole_servers_or_none_and_is_read() {
     std::fs::remove_file(small.path().join("filler")).expect("it was written");
     cloud.recovers().await;
     cloud.member.post("/v2.1/servers", &order).await.is(202);
+}
+
+/// Takes longer than any statement of a request may.
+struct Long(std::sync::mpsc::Sender<Result<(), StoreError>>);
+
+impl Script for Long {
+    fn run(&mut self, tx: &mut dyn Tx) -> Verdict {
+        let slept = tx.query("SELECT CAST(pg_sleep(4.2) AS TEXT)", &[], &mut |_| Ok(()));
+        slept.map_or(Verdict::Undo, |()| Verdict::Commit)
+    }
+
+    fn finish(self: Box<Self>, outcome: Result<(), StoreError>) {
+        let _ = self.0.send(outcome);
+    }
+}
+
+#[test]
+fn bringing_the_schema_up_to_date_may_take_longer_than_a_request() {
+    let cluster = Cluster::start();
+    let (told, hears) = std::sync::mpsc::channel();
+    write_alone(&cluster.url(), Box::new(Long(told))).expect("the server answers");
+    hears.recv().expect("an outcome").expect("it is committed");
 }

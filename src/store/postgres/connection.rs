@@ -11,9 +11,10 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{AsyncMessage, Client, Config, Row, Statement};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::flight::{self, Later};
-use super::hosts::{self, Hosts};
+use super::hosts::{self, Hosts, Seat};
 use crate::store::engine::{StoreError, Value};
 
 /// Statements a connection keeps prepared; beyond it all are prepared anew.
@@ -98,8 +99,8 @@ impl Lost {
 
 /// A connection to a server that takes writes. It lives on a small runtime of its own, which turns only while somebody waits.
 pub struct Connection {
-    /// Which of the hosts it is to.
-    pub place: usize,
+    /// Where the process was when it was made.
+    pub seat: Seat,
     client: Client,
     news: UnboundedReceiver<String>,
     statements: HashMap<String, Statement>,
@@ -116,7 +117,7 @@ impl Connection {
     /// # Errors
     /// `Unavailable` where no host answers.
     pub fn open(hosts: &Hosts) -> Result<Connection, StoreError> {
-        Connection::open_one(hosts, hosts.each(), Needs::Writes)
+        Connection::open_one(hosts, Needs::Writes)
     }
 
     /// Connects for reading: to the first host that takes writes; where none does, to one that has all there is to be read all the same, which
@@ -125,49 +126,31 @@ impl Connection {
     /// # Errors
     /// `Unavailable` where no host answers.
     pub fn open_for_reading(hosts: &Hosts) -> Result<Connection, StoreError> {
-        let refused = match Connection::open(hosts) {
-            Err(StoreError::Unavailable(why)) if why.contains(TAKES_NO_WRITES) => why,
-            other => return other,
-        };
-        let read_only: Vec<_> = hosts.each().map(|(place, config)| (place, hosts::for_reading(config))).collect();
-        let all = read_only.iter().map(|(place, config)| (*place, config));
-        Connection::open_one(hosts, all, Needs::Reads).map_err(|_| StoreError::Unavailable(refused))
+        match Connection::open(hosts) {
+            Err(StoreError::Unavailable(why)) if why.contains(TAKES_NO_WRITES) => {
+                Connection::open_one(hosts, Needs::Reads).map_err(|_| StoreError::Unavailable(why))
+            }
+            other => other,
+        }
     }
 
-    fn open_one<'a>(
-        hosts: &Hosts,
-        each: impl Iterator<Item = (usize, &'a Config)>,
-        needs: Needs,
-    ) -> Result<Connection, StoreError> {
+    fn open_one(hosts: &Hosts, needs: Needs) -> Result<Connection, StoreError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| StoreError::Unavailable(error.to_string()))?;
         let connector = hosts.connector()?;
         let mut troubles = Vec::new();
-        for (place, config) in each {
-            let hello = async {
-                let (client, mut connection) = config.connect(connector.clone()).await?;
-                let (tell, news) = unbounded_channel();
-                tokio::spawn(async move {
-                    // its end is seen by whoever waits for the client
-                    while let Some(Ok(message)) = std::future::poll_fn(|context| connection.poll_message(context)).await
-                    {
-                        if let AsyncMessage::Notification(notification) = message {
-                            let _ = tell.send(notification.channel().to_owned());
-                        }
-                    }
-                });
-                client.batch_execute(SETTINGS).await?;
-                if needs == Needs::Reads {
-                    client.batch_execute(NO_STANDBY).await?;
-                }
-                Ok::<_, tokio_postgres::Error>((client, news))
-            };
+        let from = hosts.seat();
+        for (place, config) in hosts.each(from) {
+            let hello = greeting(config, connector.clone(), needs);
             match runtime.block_on(async { tokio::time::timeout(HELLO, hello).await }) {
                 Ok(Ok((client, news))) => {
+                    let Some(seat) = hosts.take(from, place) else {
+                        troubles.push("everybody has moved to another host meanwhile".into());
+                        break;
+                    };
                     let (statements, later) = (HashMap::new(), Vec::new());
-                    hosts.move_to(place);
                     return Ok(Connection {
-                        place,
+                        seat,
                         client,
                         news,
                         statements,
@@ -196,22 +179,33 @@ impl Connection {
     pub fn open_for_writing(hosts: &Hosts) -> Result<Connection, StoreError> {
         let mut connection = Connection::open(hosts)?;
         let lost = |lost: Lost| lost.as_error();
+        // another may be at it, and they can wait
+        let _ = connection.plain("DELETE FROM commit_marks WHERE seen < now() - INTERVAL '2 days'");
         // a sequential scan of a small table would lock all of it against every other serializable transaction
         connection.plain("SET enable_seqscan = off").map_err(lost)?;
         connection.plain(LOCK_BRIEFLY).map_err(lost)?;
         connection.plain(SILENT_BRIEFLY).map_err(lost)?;
-        connection.plain("DELETE FROM commit_marks WHERE seen < now() - INTERVAL '2 days'").map_err(lost)?;
-        let sql = "INSERT INTO commit_marks (connection, number) VALUES (CAST(gen_random_uuid() AS TEXT), 0) RETURNING connection";
-        let rows = connection.query(sql, &[]).map_err(lost)?;
-        let name = rows.first().map(|row| row.get(0)).ok_or(StoreError::Defect("no mark was made".into()))?;
-        connection.mark = Some(Mark { connection: name, number: 0 });
+        connection.leave_marks().map_err(lost)?;
         Ok(connection)
     }
 
-    /// Lets everything take as long as it takes: for those who wait for other processes.
+    /// Has its commits leave marks from now on.
+    ///
+    /// # Errors
+    /// Where the server refuses a row for them.
+    pub fn leave_marks(&mut self) -> Result<(), Lost> {
+        let sql = "INSERT INTO commit_marks (connection, number) VALUES (CAST(gen_random_uuid() AS TEXT), 0) RETURNING connection";
+        let rows = self.query(sql, &[])?;
+        let name = rows.first().map(|row| row.get(0));
+        let name = name.ok_or(Lost::Refused(StoreError::Defect("no mark was made".into())))?;
+        self.mark = Some(Mark { connection: name, number: 0 });
+        Ok(())
+    }
+
+    /// Lets everything take as long as it takes: for those who wait for other processes, or change all there is.
     pub fn be_patient(&mut self) -> Result<(), Lost> {
-        self.answer_time = Duration::from_secs(3600);
-        self.plain("SET statement_timeout = 0; SET lock_timeout = 0")
+        self.answer_time = Duration::from_secs(24 * 3600);
+        self.plain("SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0")
     }
 
     /// Waits for a notification on a channel that was listened to, and names the channel; none where none came in time.
@@ -416,6 +410,31 @@ fn meaning(error: &tokio_postgres::Error) -> Lost {
         "XX" => Lost::Refused(StoreError::Damaged(text)),
         _ => Lost::Refused(StoreError::Defect(text)),
     }
+}
+
+/// Connects to one host, and hears whether it is what is needed.
+async fn greeting(
+    config: &Config,
+    connector: MakeRustlsConnect,
+    needs: Needs,
+) -> Result<(Client, UnboundedReceiver<String>), tokio_postgres::Error> {
+    let for_reading = hosts::for_reading(config);
+    let config = if needs == Needs::Reads { &for_reading } else { config };
+    let (client, mut connection) = config.connect(connector).await?;
+    let (tell, news) = unbounded_channel();
+    tokio::spawn(async move {
+        // its end is seen by whoever waits for the client
+        while let Some(Ok(message)) = std::future::poll_fn(|context| connection.poll_message(context)).await {
+            if let AsyncMessage::Notification(notification) = message {
+                let _ = tell.send(notification.channel().to_owned());
+            }
+        }
+    });
+    client.batch_execute(SETTINGS).await?;
+    if needs == Needs::Reads {
+        client.batch_execute(NO_STANDBY).await?;
+    }
+    Ok((client, news))
 }
 
 fn text(error: &tokio_postgres::Error) -> String {

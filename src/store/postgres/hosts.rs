@@ -2,7 +2,7 @@
 //! connections and then says nothing must not keep us from the next one.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio_postgres::Config;
@@ -20,16 +20,34 @@ const ASK_MOST: u32 = 3;
 /// How long something sent may stay unacknowledged.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(4);
 
-/// One configuration per host, and which of them the process is at.
+/// One configuration per host, and where the process is.
 ///
 /// All connections of a process are to one host. Two may take writes at once, where one was left behind by a failover and nobody told it: on
-/// that one no commit is acknowledged, but whoever reads there reads what was. So whoever loses a connection moves everybody to the next host
-/// that takes writes, and others follow before they ask anything more.
+/// that one no commit is acknowledged, but whoever reads there reads what was. So whoever loses a connection moves everybody, and others
+/// follow before they ask anything more. That holds where there is one host as well: behind one name there may be several servers.
 #[derive(Clone)]
 pub struct Hosts {
     each: Vec<Config>,
     encryption: Encryption,
-    at: Arc<AtomicUsize>,
+    at: Arc<AtomicU64>,
+}
+
+/// Where the process is, or was: a host, and how often everybody had moved before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seat(u64);
+
+/// So many bits of a seat are the place of its host in the URL.
+const PLACE_BITS: u32 = 16;
+
+impl Seat {
+    fn place(self) -> usize {
+        usize::try_from(self.0 & ((1 << PLACE_BITS) - 1)).expect("sixteen bits")
+    }
+
+    /// The seat of whoever moves on from this one.
+    fn next(self, place: usize) -> Seat {
+        Seat((self.0 >> PLACE_BITS).wrapping_add(1) << PLACE_BITS | place as u64)
+    }
 }
 
 impl Hosts {
@@ -50,27 +68,34 @@ impl Hosts {
         Ok(Hosts { each: (0..places).map(one).collect(), encryption, at: Arc::default() })
     }
 
-    /// With their places in the URL, in its order, beginning with the one that the process is at.
-    pub fn each(&self) -> impl Iterator<Item = (usize, &Config)> {
-        let at = self.at.load(Ordering::SeqCst);
-        self.each.iter().enumerate().cycle().skip(at).take(self.each.len())
+    /// Where the process is.
+    pub fn seat(&self) -> Seat {
+        Seat(self.at.load(Ordering::SeqCst))
     }
 
-    /// From now on everybody's connections are to this one.
-    pub fn move_to(&self, place: usize) {
-        self.at.store(place, Ordering::SeqCst);
+    /// With their places in the URL, in its order, beginning with that of a seat.
+    pub fn each(&self, from: Seat) -> impl Iterator<Item = (usize, &Config)> {
+        self.each.iter().enumerate().cycle().skip(from.place()).take(self.each.len())
     }
 
-    /// A connection to this one is lost: where everybody is still there, the next is tried first.
-    pub fn leave(&self, place: usize) {
-        let next = (place + 1) % self.each.len().max(1);
+    /// Takes a seat at a host that was found when everybody was at `from`: from now on all connections are there. None where everybody has
+    /// moved meanwhile: then there may be something newer elsewhere.
+    pub fn take(&self, from: Seat, place: usize) -> Option<Seat> {
+        let seat = if place == from.place() { from } else { from.next(place) };
+        let taken = self.at.compare_exchange(from.0, seat.0, Ordering::SeqCst, Ordering::SeqCst);
+        taken.is_ok().then_some(seat)
+    }
+
+    /// A connection from this seat is lost: where everybody is still there, everybody leaves, and the next host is tried first.
+    pub fn leave(&self, seat: Seat) {
+        let next = seat.next((seat.place() + 1) % self.each.len().max(1));
         // where another has moved everybody meanwhile, that is as good
-        let _ = self.at.compare_exchange(place, next, Ordering::SeqCst, Ordering::SeqCst);
+        let _ = self.at.compare_exchange(seat.0, next.0, Ordering::SeqCst, Ordering::SeqCst);
     }
 
-    /// Whether this is the one that the process is at.
-    pub fn is_at(&self, place: usize) -> bool {
-        self.at.load(Ordering::SeqCst) == place
+    /// Whether this is where the process is.
+    pub fn is_at(&self, seat: Seat) -> bool {
+        self.seat() == seat
     }
 
     /// What encrypts connections to them.
@@ -139,7 +164,8 @@ mod tests {
     #[test]
     fn each_host_of_a_url_is_tried_alone_with_its_port() {
         let hosts = Hosts::of("postgres://me:secret@one:1,two:2/db").expect("a URL");
-        let seen: Vec<_> = hosts.each().map(|(_, one)| (one.get_hosts().to_vec(), one.get_ports().to_vec())).collect();
+        let seen: Vec<_> =
+            hosts.each(hosts.seat()).map(|(_, one)| (one.get_hosts().to_vec(), one.get_ports().to_vec())).collect();
         let tcp = |name: &str| vec![Host::Tcp(name.into())];
         assert_eq!(seen, [(tcp("one"), vec![1]), (tcp("two"), vec![2])]);
     }
@@ -147,15 +173,37 @@ mod tests {
     #[test]
     fn whoever_loses_a_connection_moves_everybody_to_the_next_host_and_once_only() {
         let hosts = Hosts::of("postgres://me@one,two,three/db").expect("a URL");
-        let order = |hosts: &Hosts| hosts.each().map(|(place, _)| place).collect::<Vec<_>>();
+        let order = |hosts: &Hosts| hosts.each(hosts.seat()).map(|(place, _)| place).collect::<Vec<_>>();
         let others = hosts.clone();
-        hosts.leave(0);
-        others.leave(0);
+        let seat = hosts.seat();
+        hosts.leave(seat);
+        others.leave(seat);
         assert_eq!((order(&hosts), order(&others)), (vec![1, 2, 0], vec![1, 2, 0]));
-        others.move_to(2);
-        assert!(hosts.is_at(2) && !hosts.is_at(1));
-        hosts.leave(2);
+        let third = others.take(others.seat(), 2).expect("nobody has moved meanwhile");
+        assert!(hosts.is_at(third) && !hosts.is_at(seat));
+        hosts.leave(third);
         assert_eq!(order(&others), [0, 1, 2]);
+    }
+
+    #[test]
+    fn who_was_slow_to_connect_does_not_bring_everybody_back() {
+        let hosts = Hosts::of("postgres://me@one,two/db").expect("a URL");
+        let before = hosts.seat();
+        hosts.leave(before);
+        let second = hosts.take(hosts.seat(), 1).expect("nobody has moved meanwhile");
+        assert_eq!(hosts.take(before, 0), None);
+        assert!(hosts.is_at(second));
+    }
+
+    #[test]
+    fn everybody_leaves_the_only_host_too() {
+        let hosts = Hosts::of("postgres://me@proxy/db").expect("a URL");
+        let seat = hosts.seat();
+        assert_eq!(hosts.take(seat, 0), Some(seat));
+        hosts.leave(seat);
+        assert!(!hosts.is_at(seat));
+        let again = hosts.take(hosts.seat(), 0).expect("nobody has moved meanwhile");
+        assert!(hosts.is_at(again) && again != seat);
     }
 
     #[test]

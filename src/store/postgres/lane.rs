@@ -130,7 +130,7 @@ impl Lane {
 
     fn connected(&mut self) -> Result<&mut Connection, Failure> {
         // between two transactions: the process may be at another host by now
-        if self.connection.as_ref().is_some_and(|connection| !self.hosts.is_at(connection.place)) {
+        if self.connection.as_ref().is_some_and(|connection| !self.hosts.is_at(connection.seat)) {
             self.connection = None;
         }
         if self.connection.is_none() {
@@ -189,7 +189,7 @@ impl Lane {
     /// The host is not to be asked again before the others are.
     fn lose(&mut self) {
         if let Some(connection) = self.connection.take() {
-            self.hosts.leave(connection.place);
+            self.hosts.leave(connection.seat);
         }
     }
 

@@ -41,7 +41,7 @@ pub fn listen(hosts: Hosts, listener: Arc<OnceLock<Listener>>) -> Result<Listeni
             }
         };
         while !over.load(Ordering::Relaxed) {
-            let heard = Connection::open(&hosts).map(|connection| hear(connection, &hosts, &over, &tell));
+            let heard = Connection::open_for_reading(&hosts).map(|connection| hear(connection, &hosts, &over, &tell));
             if heard.is_err() || !over.load(Ordering::Relaxed) {
                 tell_all(&tell);
                 std::thread::sleep(DEAF);
@@ -59,7 +59,7 @@ fn hear(mut connection: Connection, hosts: &Hosts, over: &AtomicBool, tell: &dyn
     // whatever changed before was not heard
     tell_all(tell);
     let mut quiet = 0;
-    while !over.load(Ordering::Relaxed) && hosts.is_at(connection.place) {
+    while !over.load(Ordering::Relaxed) && hosts.is_at(connection.seat) {
         if let Some(on) = connection.wait_for_news(LOOK)? {
             CHANNELS.iter().filter(|(_, channel)| *channel == on).for_each(|(effect, _)| tell(*effect));
             continue;
