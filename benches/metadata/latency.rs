@@ -1,6 +1,5 @@
 //! How long one waits: for a GET at half of what the server can do, and for a durable PUT in units of what one sync of this disk takes.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,15 +7,22 @@ use super::load::{Measured, drive};
 use super::machine;
 use super::operations::{OPERATIONS, operation};
 use super::paced;
-use super::report::{Options, Page, median};
+use super::report::{Floor, Options, Page, median};
 use super::target::Target;
 
 /// As in the goal.
 const CONNECTIONS: usize = 64;
 
 /// Measures both, one after the other, with the sync before each.
-pub fn measure(options: &Options, target: &Arc<Target>, floor: SocketAddr, directory: &Path) {
+pub fn measure(options: &Options, target: &Arc<Target>, floor: &Floor, directory: &Path) {
     let mut page = Page::default();
+    // asked before this process is kept on one of them
+    let everywhere = format!("0-{}", std::thread::available_parallelism().map_or(0, |count| count.get() - 1));
+    let pids = [std::process::id(), target.pid.unwrap_or_default(), floor.pid()];
+    let is_apart = pids.iter().zip(["0", "1", "1"]).all(|(pid, processor)| machine::keep_on(*pid, processor));
+    let apart =
+        if is_apart { "servers on one processor, clients on another" } else { "clients and servers share processors" };
+    page.say(&format!("Reads: {apart}.\n"));
     page.say(
         "| reads at half load, 64 connections | most requests/s | half | p50 ms | p99 ms | p99.9 ms | bare HTTP at the same rate, p50 ms | its p99 ms | its p99.9 ms |\n|---|---|---|---|---|---|---|---|---|",
     );
@@ -25,7 +31,7 @@ pub fn measure(options: &Options, target: &Arc<Target>, floor: SocketAddr, direc
         let most = of_each(options, || drive(target.address, CONNECTIONS, options.seconds, &requests).rate());
         let paced = |address| paced::drive(address, CONNECTIONS, options.seconds, &requests, most / 2.0);
         let (ours, bare): (Vec<_>, Vec<_>) =
-            (0..options.repetitions).map(|_| (paced(target.address), paced(floor))).unzip();
+            (0..options.repetitions).map(|_| (paced(target.address), paced(floor.address))).unzip();
         let quantiles = |loads: &[Measured]| {
             let cells = [0.5, 0.99, 0.999]
                 .map(|part| format!(" {:.3} |", median(loads.iter().map(|load| load.quantile_ms(part)).collect())));
@@ -39,6 +45,7 @@ pub fn measure(options: &Options, target: &Arc<Target>, floor: SocketAddr, direc
             quantiles(&bare)
         ));
     }
+    pids.iter().for_each(|pid| _ = machine::keep_on(*pid, &everywhere));
     page.say("\n| durable writes, 64 connections | p50 ms | p99 ms | one sync of this disk, ms | p99 in syncs |\n|---|---|---|---|---|");
     for name in ["PUT server item", "PUT image item"] {
         let requests = operation(name).requests(target);

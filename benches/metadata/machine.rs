@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Processor time of all threads of a process so far, in nanoseconds.
@@ -42,6 +42,13 @@ pub fn sync_ms(directory: &Path, seconds: f64) -> f64 {
     }
     times.sort_unstable_by(f64::total_cmp);
     times[times.len() / 2]
+}
+
+/// Keeps all threads of a process on some processors, such as `1` or `0-3`; says whether the system did.
+pub fn keep_on(pid: u32, processors: &str) -> bool {
+    let mut command = Command::new("taskset");
+    command.args(["-a", "-c", "-p", processors]).arg(pid.to_string()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
 }
 
 /// A counter of syncs, for one process that is started with it.

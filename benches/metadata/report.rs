@@ -134,7 +134,7 @@ pub fn run(options: &Options) {
         return;
     }
     page.keep("table", options);
-    latency::measure(options, &target, floor.address, directory.path());
+    latency::measure(options, &target, &floor, directory.path());
 }
 
 fn row(
