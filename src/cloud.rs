@@ -274,7 +274,7 @@ impl Cloud {
         now: i64,
         rules: &Arc<Rules>,
     ) -> Result<Arc<Caller>, NotKnown> {
-        match self.callers.caller(&self.store, &self.keys.current(), rules, token, now).await {
+        match self.callers.caller(&self.store, || self.keys.current(), rules, token, now).await {
             Ok(caller) => Ok(caller),
             Err(NoCaller::Unknown) => Err(NotKnown::Unauthenticated),
             Err(NoCaller::Store(error)) => {

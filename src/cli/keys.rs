@@ -51,6 +51,14 @@ fn run_rotate(settings: &Settings) -> Result<ExitCode, Failure> {
     let kept_for = Duration::from_secs(settings.token_life_seconds) + COPY_TIME;
     let outlived = SystemTime::now().checked_sub(kept_for).unwrap_or(SystemTime::UNIX_EPOCH);
     let rotated = TokenKeys::rotate(&settings.data_dir.join(TOKEN_KEYS), outlived, &mut os_random)?;
+    if rotated.was_interrupted {
+        super::print(&format!(
+            "An interrupted rotation is finished: key {} seals, and the next one, which was missing, is there. Copy the keys to the other \
+             hosts before the next rotation.\n",
+            rotated.sealing
+        ));
+        return Ok(ExitCode::SUCCESS);
+    }
     let removed = match rotated.removed.len() {
         0 => String::new(),
         _ => format!(" Removed: {:?}, whose tokens have all expired.", rotated.removed),

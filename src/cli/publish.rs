@@ -11,7 +11,7 @@ use super::settings::SettingFlags;
 use super::start::now;
 use crate::config::{Database, Settings};
 use crate::policy::file;
-use crate::policy::live::PUBLISHED_BYTES_MAX;
+use crate::policy::live::{Edition, PUBLISHED_BYTES_MAX};
 use crate::serve::{DataDirError, DataDirLock};
 use crate::store::{Purpose, StoreError, Tx, policies};
 
@@ -94,9 +94,10 @@ fn run_published(settings: &Settings) -> Result<ExitCode, Failure> {
         store.close();
         Ok::<_, Failure>(newest)
     })?;
-    match newest.filter(|(published, _)| !published.text.is_empty()) {
-        Some((published, at)) => {
-            eprintln!("kilonova: revision {}, published at {at}", published.revision);
+    match newest.filter(|published| !published.text.is_empty()) {
+        Some(published) => {
+            let Edition { revision, published_at } = published.edition;
+            eprintln!("kilonova: revision {revision}, published at {published_at}");
             super::print(&published.text);
             Ok(ExitCode::SUCCESS)
         }

@@ -19,19 +19,25 @@ impl Cloud {
         }
     }
 
-    /// Looks for a newer one than is known, and puts it in force at once, for every request that begins from now on. One that cannot be taken
-    /// is told in the log, and changes nothing.
+    /// Looks whether the newest is another than is known, and puts it in force at once, for every request that begins from now on. One that
+    /// cannot be taken is told in the log, and changes nothing. Not to be called twice at once: what was read first might be taken last.
     ///
     /// # Errors
     /// The store's: what was in force stays, and the next call tries again.
     pub async fn take_published_policy(&self) -> Result<Taken, StoreError> {
-        let known = self.rules.revision_seen();
-        let newer = self.store.read(move |tx: &mut dyn Tx| policies::after(tx, known)).await?;
-        let taken = self.rules.take(newer);
+        let known = self.rules.edition_seen();
+        let kept = self.store.read(move |tx: &mut dyn Tx| policies::kept_unless_known(tx, known)).await?;
+        let taken = kept.map(|kept| self.rules.take(kept)).unwrap_or_default();
         for error in &taken.refused {
             tracing::error!(%error, revision = self.rules.revision(), "a published policy was not taken; the revision named here stays in force");
         }
         if let Some(revision) = taken.revision {
+            if revision == 0 {
+                tracing::warn!(
+                    "the database has no published policy any more: this host's policy files and the defaults remain"
+                );
+                return Ok(taken);
+            }
             tracing::info!(revision, "the published policy is in force, with this host's policy files over it");
             self.tell_replaced();
         }

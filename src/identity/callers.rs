@@ -62,7 +62,7 @@ impl Callers {
     pub async fn caller(
         &self,
         store: &Store,
-        keys: &TokenKeys,
+        keys: impl FnOnce() -> Arc<TokenKeys>,
         rules: &Arc<Rules>,
         text: &str,
         now: i64,
@@ -70,8 +70,9 @@ impl Callers {
         if let Some(caller) = self.remembered(text, now, rules) {
             return Ok(caller);
         }
+        // before anything is asked, the keys too: what changes from here on makes the answer one that does not count
         let generation = self.generation.load(Ordering::SeqCst);
-        let token = keys.open(text, now).map_err(|_| NoCaller::Unknown)?;
+        let token = keys().open(text, now).map_err(|_| NoCaller::Unknown)?;
         let found = store.read(move |tx| bearer(tx, &token)).await?;
         let mut caller = found.ok_or(NoCaller::Unknown)?;
         let decided = Policy::new(rules.clone()).is_admin(&caller, &Verdicts::none());

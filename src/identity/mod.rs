@@ -8,6 +8,7 @@ pub mod catalog;
 pub mod error;
 pub mod live_keys;
 pub mod login;
+pub mod owned;
 pub mod password;
 pub mod random;
 pub mod secret;

@@ -9,9 +9,9 @@
 //! hexadecimal or base64url are packed to what they stand for: 16 bytes for the usual 32 or 22 characters.
 
 use std::fmt;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -20,6 +20,7 @@ use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
 use fernet::Fernet;
 use zeroize::{Zeroize, Zeroizing};
 
+use super::owned::{create_private, open_or_create_private};
 use super::random::Random;
 
 /// What a token says. All times are seconds since 1970, UTC.
@@ -164,6 +165,12 @@ pub enum KeysError {
     None(PathBuf),
 }
 
+impl KeysError {
+    fn is_missing(&self) -> bool {
+        matches!(self, KeysError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+}
+
 /// The keys that seal and open tokens: one that seals, and older and next ones that open.
 ///
 /// A directory holds one file per key, named by a number, as in Keystone: the highest seals, `0` is the one that will seal
@@ -181,6 +188,8 @@ pub struct Rotated {
     pub sealing: u64,
     /// Those of the keys that are gone.
     pub removed: Vec<u64>,
+    /// Whether this was only the end of an earlier rotation that had been interrupted: the next key was missing, and is there now.
+    pub was_interrupted: bool,
 }
 
 impl TokenKeys {
@@ -207,11 +216,22 @@ impl TokenKeys {
     /// # Errors
     /// Where there is none, or one cannot be read, is readable by everybody, or is not a key.
     pub fn load(dir: &Path) -> Result<TokenKeys, KeysError> {
-        let keys = numbers(dir)?
-            .into_iter()
-            .rev()
-            .map(|number| read_key(&dir.join(number.to_string())))
-            .collect::<Result<Vec<_>, _>>()?;
+        TokenKeys::load_by(dir, &mut read_key)
+    }
+
+    /// Reads without the lock, for the directory may be mounted read-only. So a rotation may take the next key away from under the reader,
+    /// or give another its name: where the numbers are others afterwards, what was read is no set of keys, and they are read once more.
+    fn load_by(dir: &Path, read: &mut dyn FnMut(&Path) -> Result<Fernet, KeysError>) -> Result<TokenKeys, KeysError> {
+        let mut attempt = || {
+            let listed = numbers(dir)?;
+            let keys = listed.iter().rev().map(|number| read(&dir.join(number.to_string()))).collect();
+            Ok::<_, KeysError>((numbers(dir)? == listed, keys))
+        };
+        let (is_whole, mut keys): (bool, Result<Vec<_>, _>) = attempt()?;
+        if !is_whole || keys.as_ref().is_err_and(KeysError::is_missing) {
+            (_, keys) = attempt()?;
+        }
+        let keys = keys?;
         if keys.is_empty() {
             return Err(KeysError::None(dir.to_owned()));
         }
@@ -221,16 +241,18 @@ impl TokenKeys {
     /// Lets the next key seal, makes a new next one, and removes those that have not sealed anything since `outlived`: what they have sealed
     /// is a forgery from then on, so that should be as long ago as a token lives. A key has sealed until the next one took its place.
     ///
+    /// Where there is no next key, that is made and nothing else: no other process could open what a key seals that it has never seen.
+    ///
     /// # Errors
     /// As for `load_or_create`.
     pub fn rotate(dir: &Path, outlived: SystemTime, random: Random<'_>) -> Result<Rotated, KeysError> {
         let _alone = lock(dir)?;
-        let mut kept = numbers(dir)?;
+        let kept = numbers(dir)?;
         let sealing = *kept.last().ok_or_else(|| KeysError::None(dir.to_owned()))?;
         if kept[0] != 0 {
             // A rotation that crashed after its first step, or a directory filled by hand.
             write_key(dir, 0, random)?;
-            kept.insert(0, 0);
+            return Ok(Rotated { sealing, removed: Vec::new(), was_interrupted: true });
         }
         let next = dir.join("0");
         let promoted = sealing.checked_add(1).ok_or_else(|| KeysError::Malformed(dir.join(sealing.to_string())))?;
@@ -246,7 +268,7 @@ impl TokenKeys {
         }
         fs::rename(&next, dir.join(promoted.to_string())).map_err(at(&next))?;
         write_key(dir, 0, random)?;
-        Ok(Rotated { sealing: promoted, removed })
+        Ok(Rotated { sealing: promoted, removed, was_interrupted: false })
     }
 
     /// The text for the client: about 160 characters.
@@ -451,14 +473,13 @@ fn take<'a>(rest: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
 
 // The directory.
 
-/// The numbers of the keys in a directory, lowest first. Files with other names are nobody's business.
 /// When a file was last renamed, or made: its inode's change, which neither a copy nor `touch` sets back.
 fn came_to_be(path: &Path) -> Result<SystemTime, KeysError> {
     let seconds = fs::metadata(path).map_err(at(path))?.ctime();
     Ok(SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
 }
 
-/// The numbers of the keys of a directory, in order.
+/// The numbers of the keys in a directory, lowest first. Files with other names are nobody's business.
 pub(super) fn numbers(dir: &Path) -> Result<Vec<u64>, KeysError> {
     let mut numbers = Vec::new();
     for entry in fs::read_dir(dir).map_err(at(dir))? {
@@ -480,7 +501,7 @@ fn read_key(path: &Path) -> Result<Fernet, KeysError> {
     Fernet::new(text.trim()).ok_or_else(|| KeysError::Malformed(path.to_owned()))
 }
 
-/// Writes a new key, whole or not at all, readable by us alone, and on the disk when this returns.
+/// Writes a new key, whole or not at all, readable by the server's user alone, and on the disk when this returns.
 fn write_key(dir: &Path, number: u64, random: Random<'_>) -> Result<(), KeysError> {
     let mut key = [0; 32];
     random(&mut key);
@@ -489,8 +510,7 @@ fn write_key(dir: &Path, number: u64, random: Random<'_>) -> Result<(), KeysErro
     let (unfinished, path) = (dir.join("key.tmp"), dir.join(number.to_string()));
     // What a crash may have left has a mode we do not know.
     let _absent = fs::remove_file(&unfinished);
-    let mut file =
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished).map_err(at(&unfinished))?;
+    let mut file = create_private(&unfinished).map_err(at(&unfinished))?;
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(at(&unfinished))?;
     fs::rename(&unfinished, &path).map_err(at(&path))?;
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(at(dir))
@@ -499,8 +519,7 @@ fn write_key(dir: &Path, number: u64, random: Random<'_>) -> Result<(), KeysErro
 /// Keeps other processes from making keys in this directory until dropped.
 fn lock(dir: &Path) -> Result<File, KeysError> {
     let path = dir.join(".lock");
-    let file =
-        OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(at(&path))?;
+    let file = open_or_create_private(&path).map_err(at(&path))?;
     file.lock().map_err(at(&path))?;
     Ok(file)
 }

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use tempfile::TempDir;
 
+use super::super::owned::tests::all_belongs_to_the_owner_after;
 use super::super::random::os_random;
 use super::*;
 
@@ -321,8 +322,44 @@ fn a_key_goes_when_another_has_sealed_for_so_long() {
 fn a_rotation_that_crashed_half_way_is_finished_by_the_next() {
     let (dir, _) = fresh();
     fs::rename(dir.path().join("0"), dir.path().join("2")).expect("the first step");
-    rotated(&dir);
+    let rotate = || TokenKeys::rotate(dir.path(), SystemTime::UNIX_EPOCH, &mut os_random).expect("rotated");
+    // the new next key is nobody else's yet, so it does not seal
+    assert_eq!(rotate(), Rotated { sealing: 2, removed: vec![], was_interrupted: true });
+    assert_eq!(names(&dir), ["0", "1", "2"]);
+    assert_eq!(rotate(), Rotated { sealing: 3, removed: vec![], was_interrupted: false });
     assert_eq!(names(&dir), ["0", "1", "2", "3"]);
+}
+
+#[test]
+fn keys_that_root_makes_belong_to_whom_the_directory_does() {
+    let (dir, _) = fresh();
+    all_belongs_to_the_owner_after(dir.path(), || {
+        fs::remove_file(dir.path().join(".lock")).expect("removed");
+        rotated(&dir);
+    });
+}
+
+/// What is loaded where something happens just before the key of this name is read for the first time.
+fn loaded_while(dir: &TempDir, name: &str, happens: &dyn Fn()) -> TokenKeys {
+    let mut has_happened = false;
+    let mut read = |path: &Path| {
+        if path.ends_with(name) && !std::mem::replace(&mut has_happened, true) {
+            happens();
+        }
+        read_key(path)
+    };
+    TokenKeys::load_by(dir.path(), &mut read).expect("keys")
+}
+
+#[test]
+fn keys_that_are_loaded_during_a_rotation_open_what_is_sealed_after_it() {
+    let (dir, _) = fresh();
+    let rotate = || drop(rotated(&dir));
+    let keys = loaded_while(&dir, "0", &rotate);
+    assert_eq!(keys.open(&TokenKeys::load(dir.path()).expect("keys").seal(&token()), NOW), Ok(token()));
+    // and between its two steps
+    let keys = loaded_while(&dir, "0", &|| fs::rename(dir.path().join("0"), dir.path().join("3")).expect("renamed"));
+    assert_eq!(keys.open(&TokenKeys::load(dir.path()).expect("keys").seal(&token()), NOW), Ok(token()));
 }
 
 #[test]

@@ -9,17 +9,28 @@ use arc_swap::ArcSwap;
 
 use super::file::{FileError, Overrides, PolicyFiles, Snapshot, parse_published};
 use super::rules::Rules;
+use crate::model::time::Timestamp;
 
 /// How long a published policy may be: a row of the database, which is also a line of an export.
 pub const PUBLISHED_BYTES_MAX: usize = 1024 * 1024;
 
 /// A policy as it was published for all processes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Published {
-    /// Counts from 1; 0 while nothing was ever published.
-    pub revision: i64,
+    /// Which one it is.
+    pub edition: Edition,
     /// As in a policy file; empty where the policy was withdrawn.
     pub text: String,
+}
+
+/// What tells a published policy from every other. Its number alone does not: where a database has lost its newest revisions, in a failover
+/// or by a restore, their numbers are given again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Edition {
+    /// Counts from 1.
+    pub revision: i64,
+    /// When it was published.
+    pub published_at: Timestamp,
 }
 
 /// The rules in force, and what they come from.
@@ -38,9 +49,11 @@ struct Layers {
     of_files: Overrides,
     published: Overrides,
     /// Of the published policy in force.
-    revision: i64,
+    edition: Option<Edition>,
     /// The newest one that was looked at, taken or not.
-    revision_seen: i64,
+    edition_seen: Option<Edition>,
+    /// What could not be taken at the last look, so that it is told once.
+    refused: Vec<Edition>,
 }
 
 /// What a reload brought.
@@ -55,7 +68,7 @@ pub struct Reloaded {
 /// What became of published policies that were looked at.
 #[derive(Debug, Default)]
 pub struct Taken {
-    /// The revision that is in force from now on, where it is another than before.
+    /// The revision that is in force from now on, where it is another policy than before; 0 where nothing is published any more.
     pub revision: Option<i64>,
     /// Why newer ones are not; each is told once.
     pub refused: Vec<FileError>,
@@ -84,12 +97,12 @@ impl LiveRules {
 
     /// The revision of the published policy in force; 0 where there is none.
     pub fn revision(&self) -> i64 {
-        self.layers().revision
+        self.layers().edition.map_or(0, |edition| edition.revision)
     }
 
-    /// The newest revision that was looked at, whether it could be taken or not.
-    pub fn revision_seen(&self) -> i64 {
-        self.layers().revision_seen
+    /// The newest published policy that was looked at, whether it could be taken or not.
+    pub fn edition_seen(&self) -> Option<Edition> {
+        self.layers().edition_seen
     }
 
     /// Rules of the published policy that the files of this host replace by something else, by name.
@@ -131,23 +144,38 @@ impl LiveRules {
         Ok(Some(Reloaded { rules, gone: before.without(&now) }))
     }
 
-    /// Puts the newest of these in force that can be taken and was not looked at before. Where none can be, what was in force stays.
-    pub fn take(&self, mut published: Vec<Published>) -> Taken {
+    /// Puts the newest of those that the database has in force, if it can be taken, or else the newest that can. Where none can be, what was
+    /// in force stays; where none are, nothing published is in force.
+    pub fn take(&self, mut kept: Vec<Published>) -> Taken {
         let mut layers = self.layers();
-        published.retain(|published| published.revision > layers.revision_seen);
-        published.sort_by_key(|published| std::cmp::Reverse(published.revision));
+        kept.sort_by_key(|published| std::cmp::Reverse(published.edition.revision));
+        layers.edition_seen = kept.first().map(|newest| newest.edition);
+        let told = std::mem::take(&mut layers.refused);
         let mut taken = Taken::default();
-        for Published { revision, text } in published {
-            layers.revision_seen = layers.revision_seen.max(revision);
-            match parse_published(revision, &text) {
-                Ok(overrides) => {
-                    (layers.revision, layers.published) = (revision, overrides);
-                    self.put_in_force(&layers);
-                    taken.revision = Some(revision);
-                    break;
-                }
-                Err(error) => taken.refused.push(error),
+        let has_any = !kept.is_empty();
+        for Published { edition, text } in kept {
+            if layers.edition == Some(edition) {
+                return taken;
             }
+            match parse_published(edition.revision, &text) {
+                Ok(overrides) => {
+                    (layers.edition, layers.published) = (Some(edition), overrides);
+                    self.put_in_force(&layers);
+                    taken.revision = Some(edition.revision);
+                    return taken;
+                }
+                Err(error) => {
+                    layers.refused.push(edition);
+                    if !told.contains(&edition) {
+                        taken.refused.push(error);
+                    }
+                }
+            }
+        }
+        if !has_any && layers.edition.take().is_some() {
+            layers.published = Overrides::default();
+            self.put_in_force(&layers);
+            taken.revision = Some(0);
         }
         taken
     }
@@ -256,7 +284,12 @@ mod tests {
     }
 
     fn published(revision: i64, text: &str) -> Published {
-        Published { revision, text: text.to_owned() }
+        published_at(revision, 0, text)
+    }
+
+    fn published_at(revision: i64, at: i64, text: &str) -> Published {
+        let edition = Edition { revision, published_at: Timestamp::from_microseconds(at) };
+        Published { edition, text: text.to_owned() }
     }
 
     #[test]
@@ -292,7 +325,8 @@ mod tests {
         let live = live(&files);
         live.take(vec![published(1, "a: role:good")]);
         let taken = live.take(vec![published(2, "a: role:x\nb: [")]);
-        assert_eq!((taken.revision, live.revision(), live.revision_seen()), (None, 1, 2));
+        assert_eq!((taken.revision, live.revision()), (None, 1));
+        assert_eq!(live.edition_seen().map(|seen| seen.revision), Some(2));
         let told = taken.refused.first().expect("a reason").to_string();
         assert!(told.starts_with("published policy, revision 2:"), "{told}");
         assert!(live.take(vec![published(2, "a: role:x\nb: [")]).refused.is_empty());
@@ -313,8 +347,25 @@ mod tests {
         let taken = live.take(all);
         assert_eq!((taken.revision, taken.refused.len()), (Some(8), 1));
         assert_eq!(check_of_a(&live.current()), "role:eight");
-        // an older one that is heard of late is none
-        assert_eq!(live.take(vec![published(5, "a: role:five")]).revision, None);
+        // what was told is not told again, and what is in force is not taken again
+        let all = vec![published(10, "- a"), published(9, "- a"), published(8, "a: role:eight")];
+        let taken = live.take(all);
+        assert_eq!((taken.revision, taken.refused.len()), (None, 1));
+    }
+
+    #[test]
+    fn what_the_database_has_lost_is_in_force_no_longer_also_where_its_number_is_given_again() {
+        let (_folder, files) = folder();
+        let live = live(&files);
+        let first = published_at(1, 10, "a: role:first");
+        live.take(vec![published_at(2, 20, "a: role:lost"), first.clone()]);
+        assert_eq!(live.take(vec![published_at(2, 30, "a: role:again"), first.clone()]).revision, Some(2));
+        assert_eq!(check_of_a(&live.current()), "role:again");
+        assert_eq!(live.take(vec![first]).revision, Some(1));
+        assert_eq!(check_of_a(&live.current()), "role:first");
+        assert_eq!(live.take(vec![]).revision, Some(0));
+        assert_eq!((check_of_a(&live.current()), live.edition_seen()), ("role:code".to_owned(), None));
+        assert_eq!(live.take(vec![]).revision, None);
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::identity::owned::open_or_create_private;
+
 /// The lock on a data directory. It is held until this is dropped or the process ends, however it ends.
 #[derive(Debug)]
 #[must_use = "the lock is given back when this is dropped"]
@@ -42,7 +44,7 @@ impl DataDirLock {
     pub fn acquire(dir: &Path) -> Result<DataDirLock, DataDirError> {
         let unusable = |cause| DataDirError::Unusable { dir: dir.to_owned(), cause };
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(unusable)?;
-        let mut file = open_private(&dir.join("kilonova.lock")).map_err(unusable)?;
+        let mut file = open_or_create_private(&dir.join("kilonova.lock")).map_err(unusable)?;
         match file.try_lock() {
             Ok(()) => (),
             Err(TryLockError::WouldBlock) => {
@@ -75,6 +77,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+    use crate::identity::owned::tests::all_belongs_to_the_owner_after;
 
     #[test]
     fn a_second_lock_is_refused_with_the_directory_and_the_process() {
@@ -100,6 +103,12 @@ mod tests {
         let _held = DataDirLock::acquire(&new).expect("a new directory");
         let mode = |path: &Path| std::fs::metadata(path).expect("it exists").permissions().mode() & 0o777;
         assert_eq!((mode(&new), mode(&new.join("kilonova.lock"))), (0o700, 0o600));
+    }
+
+    #[test]
+    fn the_lock_belongs_to_whom_the_directory_does() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        all_belongs_to_the_owner_after(dir.path(), || drop(DataDirLock::acquire(dir.path()).expect("nobody has it")));
     }
 
     #[test]

@@ -215,7 +215,7 @@ fn malformed(what: &str, text: &str) -> StoreError {
 /// `Damaged` where it does not.
 pub fn parsed<T: std::str::FromStr>(row: &dyn Row, column: usize) -> Result<T, StoreError> {
     let text = row.text(column)?;
-    text.parse().map_err(|_| StoreError::Damaged(format!("column {column} holds {text:?}")))
+    text.parse().map_err(|_| malformed(&format!("column {column}"), text))
 }
 
 /// As `parsed`, for a column that may be NULL.
@@ -224,4 +224,31 @@ pub fn parsed<T: std::str::FromStr>(row: &dyn Row, column: usize) -> Result<T, S
 /// `Damaged` where it holds something else.
 pub fn parsed_or_null<T: std::str::FromStr>(row: &dyn Row, column: usize) -> Result<Option<T>, StoreError> {
     if row.is_null(column) { Ok(None) } else { parsed(row, column).map(Some) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct OneText(&'static str);
+
+    impl Row for OneText {
+        fn int(&self, column: usize) -> Result<i64, StoreError> {
+            Err(StoreError::Damaged(format!("column {column} is text")))
+        }
+
+        fn text(&self, _: usize) -> Result<&str, StoreError> {
+            Ok(self.0)
+        }
+
+        fn is_null(&self, _: usize) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn what_a_damaged_column_holds_is_not_told() {
+        let error = parsed::<u8>(&OneText("hunter2"), 3).expect_err("no number").to_string();
+        assert!(error.contains("column 3") && error.contains("7 bytes") && !error.contains("hunter2"), "{error}");
+    }
 }

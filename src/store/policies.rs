@@ -1,37 +1,52 @@
 //! The policy that was published for all processes, with its last revisions. What it means is the business of the room `policy`.
 
-use super::{Effect, StoreError, Tx};
+use super::{Effect, Row, StoreError, Tx};
 use crate::model::time::Timestamp;
-use crate::policy::live::Published;
+use crate::policy::live::{Edition, Published};
 
 /// How many revisions are kept: whoever starts and cannot read the newest takes the one before it.
 const KEPT: i64 = 10;
 
-/// The newest revision, with the moment when it was published. None where nothing ever was.
+/// The newest one. None where nothing ever was published.
 ///
 /// # Errors
 /// The engine's.
-pub fn newest(tx: &mut dyn Tx) -> Result<Option<(Published, Timestamp)>, StoreError> {
+pub fn newest(tx: &mut dyn Tx) -> Result<Option<Published>, StoreError> {
     tx.first(
-        "SELECT revision, content, published_at FROM published_policies ORDER BY revision DESC LIMIT 1",
+        "SELECT revision, published_at, content FROM published_policies ORDER BY revision DESC LIMIT 1",
         &[],
-        |row| {
-            let published = Published { revision: row.int(0)?, text: row.text(1)?.to_owned() };
-            Ok((published, Timestamp::from_microseconds(row.int(2)?)))
-        },
+        published,
     )
 }
 
-/// The revisions after this one that are kept, the newest first.
+/// All that are kept, the newest first.
 ///
 /// # Errors
 /// The engine's.
-pub fn after(tx: &mut dyn Tx, revision: i64) -> Result<Vec<Published>, StoreError> {
+pub fn kept(tx: &mut dyn Tx) -> Result<Vec<Published>, StoreError> {
     tx.all(
-        "SELECT revision, content FROM published_policies WHERE revision > $1 ORDER BY revision DESC",
-        &[revision.into()],
-        |row| Ok(Published { revision: row.int(0)?, text: row.text(1)?.to_owned() }),
+        "SELECT revision, published_at, content FROM published_policies WHERE revision > $1 ORDER BY revision DESC",
+        &[0_i64.into()],
+        published,
     )
+}
+
+/// All that are kept, where the newest is not the one that is known. Whether it is newer does not count: a database may have lost some.
+///
+/// # Errors
+/// The engine's.
+pub fn kept_unless_known(tx: &mut dyn Tx, known: Option<Edition>) -> Result<Option<Vec<Published>>, StoreError> {
+    let newest =
+        tx.first("SELECT revision, published_at FROM published_policies ORDER BY revision DESC LIMIT 1", &[], edition)?;
+    if newest == known { Ok(None) } else { kept(tx).map(Some) }
+}
+
+fn edition(row: &dyn Row) -> Result<Edition, StoreError> {
+    Ok(Edition { revision: row.int(0)?, published_at: Timestamp::from_microseconds(row.int(1)?) })
+}
+
+fn published(row: &dyn Row) -> Result<Published, StoreError> {
+    Ok(Published { edition: edition(row)?, text: row.text(2)?.to_owned() })
 }
 
 /// Has this count for all processes from the commit on; gives its revision. An empty text withdraws what was published.

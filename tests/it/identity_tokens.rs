@@ -319,3 +319,21 @@ async fn a_person_of_the_house_is_one_to_identity_too() {
         member.send(Ask::new("GET", TOKENS).header("x-subject-token", member.token.as_deref().expect("one"))).await;
     assert_eq!(shown.is(200).text_at("token.project.id"), id_of("blue"));
 }
+
+#[tokio::test]
+async fn a_token_that_is_opened_while_its_key_goes_is_not_remembered() {
+    let house = House::new().await;
+    let reader = house.person("reader", "blue").await;
+    let token = reader.token.as_deref().expect("a token");
+    let (cloud, rules, now) = (&house.cloud, house.cloud.rules(), house.cloud.now().microseconds() / 1_000_000);
+    // other keys come just after these were looked up
+    let keys = || {
+        let keys = cloud.keys.current();
+        cloud.callers.forget();
+        keys
+    };
+    assert!(cloud.callers.caller(&cloud.store, keys, &rules, token, now).await.is_ok());
+    assert!(cloud.callers.remembered(token, now, &rules).is_none());
+    assert!(cloud.callers.caller(&cloud.store, || cloud.keys.current(), &rules, token, now).await.is_ok());
+    assert!(cloud.callers.remembered(token, now, &rules).is_some());
+}

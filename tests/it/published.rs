@@ -9,6 +9,7 @@ use http::Method;
 use kilonova::api;
 use kilonova::api::message::{Body, Request};
 use kilonova::cloud::Cloud;
+use kilonova::model::time::Timestamp;
 use kilonova::store::care::{check, export, import};
 use kilonova::store::{Purpose, StoreError, Tx, policies};
 
@@ -109,6 +110,25 @@ async fn where_nothing_published_can_be_read_nobody_starts_with_less() {
 }
 
 #[tokio::test]
+async fn a_number_that_was_lost_and_given_again_is_another_policy() {
+    let house = house().await;
+    let reader = house.person("reader", "blue").await;
+    publish(&house.cloud, NOBODY_READS).await;
+    house.cloud.take_published_policy().await.expect("the database answers");
+    assert_eq!(read(&reader).await, 403);
+    // as after a failover to a standby that had not heard of it
+    let at = Timestamp::from_microseconds(house.cloud.now().microseconds() + 1);
+    let lose_and_publish = move |tx: &mut dyn Tx| {
+        tx.execute("DELETE FROM published_policies WHERE revision = 1", &[])?;
+        policies::publish(tx, "", at)
+    };
+    let again = house.cloud.store.write::<_, StoreError>(lose_and_publish).await.expect("written");
+    assert_eq!(again, 1);
+    assert_eq!(house.cloud.take_published_policy().await.expect("the database answers").revision, Some(1));
+    assert_eq!(read(&reader).await, 200);
+}
+
+#[tokio::test]
 async fn a_request_under_way_is_answered_by_the_policy_it_began_with() {
     let house = house().await;
     let admin = house.person("admin", "green").await;
@@ -142,8 +162,8 @@ async fn the_last_revisions_are_kept_and_older_ones_go() {
     for _ in 0..15 {
         publish(&house.cloud, NOBODY_READS).await;
     }
-    let kept = house.cloud.store.read::<_, StoreError>(|tx: &mut dyn Tx| policies::after(tx, 0)).await.expect("rows");
-    let revisions: Vec<i64> = kept.into_iter().map(|published| published.revision).collect();
+    let kept = house.cloud.store.read::<_, StoreError>(|tx: &mut dyn Tx| policies::kept(tx)).await.expect("rows");
+    let revisions: Vec<i64> = kept.into_iter().map(|published| published.edition.revision).collect();
     assert_eq!(revisions, (6..=15).rev().collect::<Vec<_>>());
 }
 
@@ -157,8 +177,8 @@ async fn it_is_exported_and_imported_and_a_broken_one_is_found() {
     let copy = engine::opened(directory.path(), Purpose::Import).await.expect("an empty database");
     let lines = std::fs::read(out.path()).expect("lines");
     import::import(&copy, &lines[..], &mut |_| {}).await.expect("an import");
-    let (published, _) = copy.read(policies::newest).await.expect("a row").expect("it is there");
-    assert_eq!((published.revision, published.text.as_str()), (1, NOBODY_READS));
+    let published = copy.read(policies::newest).await.expect("a row").expect("it is there");
+    assert_eq!((published.edition.revision, published.text.as_str()), (1, NOBODY_READS));
     let found = check::database(&house.cloud.store, !engine::on_postgres(), |_| {}).await.expect("findings");
     assert_eq!(found.wrong, [""; 0]);
     publish(&house.cloud, "a: [").await;
