@@ -28,9 +28,16 @@ const PAUSE: Duration = Duration::from_millis(500);
 const PULSE: Duration = Duration::from_millis(50);
 /// All requests; parts are counted in this.
 const ALL: u32 = 1 << 16;
+/// Nobody is refused yet, but it is counted who asks.
+const COUNTED: u32 = ALL - 1;
 /// The smallest part. A refusal costs something, too: where even those are too many, an even smaller part would leave no time for anything
 /// else, and only the number of connections bounds how long one waits.
 const PART_MIN: u32 = ALL / 32;
+/// How many requests may be let in from one pulse to the next, for each processor, and still not be what makes the processors late: ten a
+/// second. The dearest, a page of a thousand servers, takes a quarter of a processor then.
+const FEW: f64 = 0.5;
+/// After how many closings a wait that is no shorter has another cause: a quarter of what was let in is left.
+const STEPS_IN_VAIN: u32 = 6;
 
 /// Says which requests are let in.
 #[derive(Debug)]
@@ -69,19 +76,20 @@ impl Pressure {
 
     #[cfg(test)]
     pub(super) fn let_in(&self, part: f64) {
-        self.let_in_of_each((f64::from(ALL) * part) as u32, &mut Asked::default());
+        self.let_in_of_each((f64::from(ALL) * part) as u32, &Asked::default());
+    }
+
+    /// What each share has asked while a part was refused.
+    fn counts(&self) -> [u32; Share::COUNT] {
+        self.shares.each_ref().map(|share| share.asked.load(Ordering::Relaxed))
     }
 
     /// Lets this part of all in from now on, and of each share what that comes to.
-    fn let_in_of_each(&self, part: u32, asked: &mut Asked) {
+    fn let_in_of_each(&self, part: u32, asked: &Asked) {
         if part < ALL {
-            let counts = self.shares.each_ref().map(|share| share.asked.load(Ordering::Relaxed));
-            let parts = asked.parts(counts, part);
-            for (share, part) in self.shares.iter().zip(parts) {
+            for (share, part) in self.shares.iter().zip(asked.parts(part)) {
                 share.let_in.store(part, Ordering::Relaxed);
             }
-        } else {
-            *asked = Asked::default();
         }
         self.let_in.store(part, Ordering::Relaxed);
     }
@@ -132,6 +140,7 @@ impl Pulse {
 /// the threads that serve have no time for anything.
 fn beat(pulse: &Pulse, mut sender: UnixStream, watched: &Weak<Pressure>) {
     let (mut valve, mut asked) = (Valve::default(), Asked::default());
+    let few = FEW * thread::available_parallelism().map_or(1.0, |count| count.get() as f64);
     let mut sent = None;
     loop {
         thread::sleep(PULSE);
@@ -141,13 +150,15 @@ fn beat(pulse: &Pulse, mut sender: UnixStream, watched: &Weak<Pressure>) {
         let before = valve.part;
         if let Some(sent) = sent {
             let waited = if is_under_way { now - sent } else { pulse.took.load(Ordering::Relaxed) };
+            asked.look(before, pressure.counts());
             valve.turn(Look {
                 sent: Duration::from_nanos(sent),
                 waited: Duration::from_nanos(waited),
                 has_arrived: !is_under_way,
+                is_few: asked.is_few(before, few),
             });
-            pressure.let_in_of_each(valve.part, &mut asked);
-            if before == ALL && valve.part < ALL {
+            pressure.let_in_of_each(valve.part, &asked);
+            if before >= COUNTED && valve.part < COUNTED {
                 let waited_ms = waited / 1_000_000;
                 tracing::warn!(waited_ms, "more requests than can be answered: a part of them is refused");
             }
@@ -171,6 +182,8 @@ struct Look {
     /// Until it arrived, or so far.
     waited: Duration,
     has_arrived: bool,
+    /// Whether so few requests were let in lately that it cannot have waited for them.
+    is_few: bool,
 }
 
 /// Decides how large a part is let in, from how long pulses wait.
@@ -181,28 +194,56 @@ struct Valve {
     late_since: Option<Duration>,
     /// How long the last pulse waited that has arrived.
     last: Duration,
+    /// How often less was let in since a pulse was in time, or was so late that even an open valve would not have borne it.
+    closings: u32,
+    /// How long the pulse waited for which the first of them was.
+    at_first: Duration,
+    /// Whether the last step was to let less in.
+    is_closing: bool,
+    /// The part that was let in before the first of the last steps of that kind.
+    too_much: u32,
 }
 
 impl Default for Valve {
     fn default() -> Self {
-        Valve { part: ALL, late_since: None, last: Duration::ZERO }
+        Valve {
+            part: ALL,
+            late_since: None,
+            last: Duration::ZERO,
+            closings: 0,
+            at_first: Duration::ZERO,
+            is_closing: false,
+            too_much: ALL,
+        }
     }
 }
 
 impl Valve {
     fn turn(&mut self, look: Look) {
         let wait = if self.part == ALL { WAIT } else { WAIT_STANDING };
-        if look.waited > wait {
+        if look.waited > wait && !look.is_few {
             self.close(look);
         } else if look.has_arrived {
-            self.late_since = None;
+            if look.waited <= wait {
+                self.late_since = None;
+            }
             if look.waited < wait / 2 {
-                self.part = (self.part + self.part / 20).min(ALL);
+                self.closings = 0;
+            }
+            if look.waited < wait / 2 || look.is_few {
+                self.open(look.is_few);
             }
         }
         if look.has_arrived {
             self.last = look.waited;
         }
+    }
+
+    fn open(&mut self, is_few: bool) {
+        // quickly, but with care near what was too much before: what is seen is a few looks old
+        let is_near = !is_few && self.part > self.too_much / 3;
+        self.part = (self.part + self.part / if is_near { 20 } else { 4 }).min(ALL);
+        self.is_closing = false;
     }
 
     fn close(&mut self, look: Look) {
@@ -211,8 +252,26 @@ impl Valve {
         let is_too_late = !is_alone || look.waited > PAUSE;
         // what waits less and less is enough refused already
         let is_growing = look.waited >= self.last - self.last / 10;
-        if is_too_late && is_growing {
-            self.part = (self.part - self.part / 5).max(PART_MIN);
+        if !is_too_late || !is_growing {
+            return;
+        }
+        if !self.is_closing {
+            self.too_much = self.part;
+            self.is_closing = true;
+        }
+        self.part = if self.part == ALL { COUNTED } else { (self.part - self.part / 5).max(PART_MIN) };
+        // with such a wait an open valve would be closed again
+        if look.waited > WAIT {
+            self.closings = 0;
+            return;
+        }
+        if self.closings == 0 {
+            self.at_first = look.waited;
+        }
+        self.closings += 1;
+        if self.closings >= STEPS_IN_VAIN && look.waited >= self.at_first - self.at_first / 10 {
+            // it is not requests that others wait for
+            *self = Valve::default();
         }
     }
 }
@@ -226,21 +285,38 @@ struct Asked {
     /// The counts at the last look.
     counts: Option<[u32; Share::COUNT]>,
     lately: [f64; Share::COUNT],
+    /// How many looks those are of.
+    looks: f64,
 }
 
 impl Default for Asked {
     fn default() -> Self {
-        Asked { counts: None, lately: [0.0; Share::COUNT] }
+        Asked { counts: None, lately: [0.0; Share::COUNT], looks: 0.0 }
     }
 }
 
 impl Asked {
-    /// Which part of each share is let in, so that together it is this part of all: as much of each, but no more of any than it asks for.
-    fn parts(&mut self, counts: [u32; Share::COUNT], part: u32) -> [u32; Share::COUNT] {
+    /// Takes note of what was asked while this part was let in. Where that was all, nobody counted.
+    fn look(&mut self, part: u32, counts: [u32; Share::COUNT]) {
+        if part == ALL {
+            *self = Asked { counts: Some(counts), ..Asked::default() };
+            return;
+        }
         let before = self.counts.replace(counts).unwrap_or(counts);
+        self.looks = self.looks * KEPT + 1.0;
         for (lately, (now, before)) in self.lately.iter_mut().zip(counts.iter().zip(before)) {
             *lately = *lately * KEPT + f64::from(now.wrapping_sub(before));
         }
+    }
+
+    /// Whether, of what is known to have been asked, this part is at most so many from one look to the next.
+    fn is_few(&self, part: u32, few: f64) -> bool {
+        let let_in = self.lately.iter().sum::<f64>() * f64::from(part) / f64::from(ALL);
+        self.looks > 0.0 && let_in <= few * self.looks
+    }
+
+    /// Which part of each share is let in, so that together it is this part of all: as much of each, but no more of any than it asks for.
+    fn parts(&self, part: u32) -> [u32; Share::COUNT] {
         let level = level(self.lately, f64::from(part) / f64::from(ALL));
         self.lately.map(|lately| {
             // one that asks for the first time is not refused for what others ask, unless nothing is known of anybody yet
