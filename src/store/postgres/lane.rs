@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::Listener;
 use super::batch::{self, Kept, Undoing};
-use super::connection::{Connection, Lost, Mark};
+use super::connection::{Connection, Lost, Mark, TAKES_NO_WRITES};
 use super::hosts::Hosts;
 use super::reach::Reach;
 use crate::store::engine::{Script, StoreError, Turns};
@@ -15,6 +15,8 @@ use crate::store::engine::{Script, StoreError, Turns};
 pub const BATCH_MAX: usize = 256;
 /// How long a script may be run again before its caller is told to come back.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How often a connection is tried for, where others have one meanwhile.
+const OPENING_MAX: u32 = 3;
 /// How long to wait before a server is asked again what became of a commit.
 const OUTCOME_PAUSE: Duration = Duration::from_millis(50);
 
@@ -25,7 +27,10 @@ pub struct Lane {
     hosts: Hosts,
     open: Open,
     connection: Option<Connection>,
+    /// Whether anybody reaches the server.
     reach: Arc<Reach>,
+    /// Whether it does what this one needs, where it is the only one: others may still read.
+    own: Reach,
     listener: Arc<OnceLock<Listener>>,
 }
 
@@ -42,7 +47,8 @@ enum Failure {
 impl Lane {
     /// Not connected yet.
     pub fn new(hosts: &Hosts, open: Open, reach: &Arc<Reach>, listener: &Arc<OnceLock<Listener>>) -> Lane {
-        Lane { hosts: hosts.clone(), open, connection: None, reach: reach.clone(), listener: listener.clone() }
+        let (reach, own) = (reach.clone(), Reach::default());
+        Lane { hosts: hosts.clone(), open, connection: None, reach, own, listener: listener.clone() }
     }
 
     /// Writes what comes, until nobody can send any more.
@@ -135,17 +141,39 @@ impl Lane {
         }
         if self.connection.is_none() {
             let unavailable = |why| Failure::Final(StoreError::Unavailable(why));
+            self.own.may_try(Instant::now()).map_err(unavailable)?;
             self.reach.may_try(Instant::now()).map_err(unavailable)?;
-            match (self.open)(&self.hosts) {
+            match self.opened() {
                 Ok(connection) => self.connection = Some(connection),
                 Err(error) => {
-                    self.reach.failed(&error.to_string(), Instant::now());
+                    let why = error.to_string();
+                    let is_there = self.hosts.is_one() && why.contains(TAKES_NO_WRITES);
+                    if is_there {
+                        self.reach.succeeded(Instant::now());
+                    }
+                    let reach = if is_there { &self.own } else { &*self.reach };
+                    reach.failed(&why, Instant::now());
                     return Err(Failure::Final(error));
                 }
             }
-            self.reach.succeeded();
+            self.reach.succeeded(Instant::now());
+            self.own.succeeded(Instant::now());
         }
         Ok(self.connection.as_mut().expect("it was made in the lines before"))
+    }
+
+    /// Where another has reached the server while this one tried, or moved everybody, what this one met is of before.
+    fn opened(&self) -> Result<Connection, StoreError> {
+        let mut attempts = 0;
+        loop {
+            let (from, began) = (self.hosts.seat(), Instant::now());
+            attempts += 1;
+            let opened = (self.open)(&self.hosts);
+            let is_of_before = || self.reach.was_reached_since(began) || !self.hosts.is_at(from);
+            if opened.is_ok() || attempts == OPENING_MAX || !is_of_before() {
+                return opened;
+            }
+        }
     }
 
     /// Puts the connection into a usable state, or gives it up; and finds out what became of a commit that was not answered.
