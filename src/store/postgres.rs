@@ -51,16 +51,17 @@ impl Postgres {
         let hosts = Hosts::of(url)?;
         // the first connection shows now, and not at the first request, that the URL is good
         drop(Connection::open(&hosts)?);
-        let reach: Arc<Reach> = Arc::default();
+        // where nobody can write there may still be something to read; where one can write, everybody can read
+        let (writing, reading): (Arc<Reach>, Arc<Reach>) = Default::default();
         let listener: Arc<OnceLock<Listener>> = Arc::default();
         let mut threads = Vec::new();
         let (writer, turns) = queue(Bounds { burst_max: WAITING_MAX, standing_min: BATCH_MAX / 2, hands: 1 });
-        let lane = Lane::new(&hosts, Connection::open_for_writing, &reach, &listener);
+        let lane = Lane::new(&hosts, Connection::open_for_writing, &[&writing, &reading], &listener);
         threads.push(spawn("postgres-writer".into(), move || lane.write_batches(&turns))?);
         let (readers, turns) = queue(Bounds { burst_max: WAITING_MAX, standing_min: READERS, hands: READERS });
         let turns = Arc::new(Mutex::new(turns));
         for number in 0..READERS {
-            let lane = Lane::new(&hosts, Connection::open_for_reading, &reach, &listener);
+            let lane = Lane::new(&hosts, Connection::open_for_reading, &[&reading], &listener);
             let turns = turns.clone();
             threads.push(spawn(format!("postgres-reader-{number}"), move || lane.read_each(&turns))?);
         }

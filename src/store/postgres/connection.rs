@@ -45,7 +45,7 @@ const MARK: &str = "WITH marked AS (UPDATE commit_marks SET number = $1, seen = 
                     SELECT 1 / count(*) FROM marked";
 
 /// What the client says of a host that a connection for writing was asked of, and that is read-only.
-pub const TAKES_NO_WRITES: &str = "does not allow writes";
+const TAKES_NO_WRITES: &str = "does not allow writes";
 /// Fails, by a division, on a standby: what it says may be old.
 const NO_STANDBY: &str = "SELECT 1 / (CASE WHEN pg_is_in_recovery() THEN 0 ELSE 1 END)";
 

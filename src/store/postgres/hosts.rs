@@ -68,11 +68,6 @@ impl Hosts {
         Ok(Hosts { each: (0..places).map(one).collect(), encryption, at: Arc::default() })
     }
 
-    /// Whether the URL names just one.
-    pub fn is_one(&self) -> bool {
-        self.each.len() == 1
-    }
-
     /// Where the process is.
     pub fn seat(&self) -> Seat {
         Seat(self.at.load(Ordering::SeqCst))

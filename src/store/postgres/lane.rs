@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::Listener;
 use super::batch::{self, Kept, Undoing};
-use super::connection::{Connection, Lost, Mark, TAKES_NO_WRITES};
+use super::connection::{Connection, Lost, Mark};
 use super::hosts::Hosts;
 use super::reach::Reach;
 use crate::store::engine::{Script, StoreError, Turns};
@@ -27,10 +27,8 @@ pub struct Lane {
     hosts: Hosts,
     open: Open,
     connection: Option<Connection>,
-    /// Whether anybody reaches the server.
-    reach: Arc<Reach>,
-    /// Whether it does what this one needs, where it is the only one: others may still read.
-    own: Reach,
+    /// Whether those who are about the same reach the server; then of others who reach it where this one does.
+    reach: Vec<Arc<Reach>>,
     listener: Arc<OnceLock<Listener>>,
 }
 
@@ -46,9 +44,9 @@ enum Failure {
 
 impl Lane {
     /// Not connected yet.
-    pub fn new(hosts: &Hosts, open: Open, reach: &Arc<Reach>, listener: &Arc<OnceLock<Listener>>) -> Lane {
-        let (reach, own) = (reach.clone(), Reach::default());
-        Lane { hosts: hosts.clone(), open, connection: None, reach, own, listener: listener.clone() }
+    pub fn new(hosts: &Hosts, open: Open, reach: &[&Arc<Reach>], listener: &Arc<OnceLock<Listener>>) -> Lane {
+        let reach = reach.iter().map(|reach| Arc::clone(reach)).collect();
+        Lane { hosts: hosts.clone(), open, connection: None, reach, listener: listener.clone() }
     }
 
     /// Writes what comes, until nobody can send any more.
@@ -141,23 +139,15 @@ impl Lane {
         }
         if self.connection.is_none() {
             let unavailable = |why| Failure::Final(StoreError::Unavailable(why));
-            self.own.may_try(Instant::now()).map_err(unavailable)?;
-            self.reach.may_try(Instant::now()).map_err(unavailable)?;
+            self.reach[0].may_try(Instant::now()).map_err(unavailable)?;
             match self.opened() {
                 Ok(connection) => self.connection = Some(connection),
                 Err(error) => {
-                    let why = error.to_string();
-                    let is_there = self.hosts.is_one() && why.contains(TAKES_NO_WRITES);
-                    if is_there {
-                        self.reach.succeeded(Instant::now());
-                    }
-                    let reach = if is_there { &self.own } else { &*self.reach };
-                    reach.failed(&why, Instant::now());
+                    self.reach[0].failed(&error.to_string(), Instant::now());
                     return Err(Failure::Final(error));
                 }
             }
-            self.reach.succeeded(Instant::now());
-            self.own.succeeded(Instant::now());
+            self.reach.iter().for_each(|reach| reach.succeeded(Instant::now()));
         }
         Ok(self.connection.as_mut().expect("it was made in the lines before"))
     }
@@ -169,7 +159,7 @@ impl Lane {
             let (from, began) = (self.hosts.seat(), Instant::now());
             attempts += 1;
             let opened = (self.open)(&self.hosts);
-            let is_of_before = || self.reach.was_reached_since(began) || !self.hosts.is_at(from);
+            let is_of_before = || self.reach[0].was_reached_since(began) || !self.hosts.is_at(from);
             if opened.is_ok() || attempts == OPENING_MAX || !is_of_before() {
                 return opened;
             }
