@@ -56,12 +56,12 @@ impl Postgres {
         let listener: Arc<OnceLock<Listener>> = Arc::default();
         let mut threads = Vec::new();
         let (writer, turns) = queue(Bounds { burst_max: WAITING_MAX, standing_min: BATCH_MAX / 2, hands: 1 });
-        let lane = Lane::new(&hosts, Connection::open_for_writing, &[&writing, &reading], &listener);
+        let lane = Lane::new(&hosts, Connection::open_for_writing, &writing, &listener).and_shows(&reading);
         threads.push(spawn("postgres-writer".into(), move || lane.write_batches(&turns))?);
         let (readers, turns) = queue(Bounds { burst_max: WAITING_MAX, standing_min: READERS, hands: READERS });
         let turns = Arc::new(Mutex::new(turns));
         for number in 0..READERS {
-            let lane = Lane::new(&hosts, Connection::open_for_reading, &[&reading], &listener);
+            let lane = Lane::new(&hosts, Connection::open_for_reading, &reading, &listener);
             let turns = turns.clone();
             threads.push(spawn(format!("postgres-reader-{number}"), move || lane.read_each(&turns))?);
         }

@@ -97,7 +97,7 @@ impl Lost {
     }
 }
 
-/// A connection to a server that takes writes. It lives on a small runtime of its own, which turns only while somebody waits.
+/// A connection to a server that takes writes, or has at least all there is to be read. It lives on a small runtime of its own, which turns only while somebody waits.
 pub struct Connection {
     /// Where the process was when it was made.
     pub seat: Seat,

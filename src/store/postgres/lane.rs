@@ -27,8 +27,10 @@ pub struct Lane {
     hosts: Hosts,
     open: Open,
     connection: Option<Connection>,
-    /// Whether those who are about the same reach the server; then of others who reach it where this one does.
-    reach: Vec<Arc<Reach>>,
+    /// Whether those who need the same reach the server.
+    reach: Arc<Reach>,
+    /// The same of those who need less: they reach it where this one does.
+    lesser: Option<Arc<Reach>>,
     listener: Arc<OnceLock<Listener>>,
 }
 
@@ -44,9 +46,14 @@ enum Failure {
 
 impl Lane {
     /// Not connected yet.
-    pub fn new(hosts: &Hosts, open: Open, reach: &[&Arc<Reach>], listener: &Arc<OnceLock<Listener>>) -> Lane {
-        let reach = reach.iter().map(|reach| Arc::clone(reach)).collect();
-        Lane { hosts: hosts.clone(), open, connection: None, reach, listener: listener.clone() }
+    pub fn new(hosts: &Hosts, open: Open, reach: &Arc<Reach>, listener: &Arc<OnceLock<Listener>>) -> Lane {
+        let (reach, lesser) = (reach.clone(), None);
+        Lane { hosts: hosts.clone(), open, connection: None, reach, lesser, listener: listener.clone() }
+    }
+
+    /// One whose connection shows others, who need less, that they reach the server.
+    pub fn and_shows(self, lesser: &Arc<Reach>) -> Lane {
+        Lane { lesser: Some(lesser.clone()), ..self }
     }
 
     /// Writes what comes, until nobody can send any more.
@@ -139,15 +146,16 @@ impl Lane {
         }
         if self.connection.is_none() {
             let unavailable = |why| Failure::Final(StoreError::Unavailable(why));
-            self.reach[0].may_try(Instant::now()).map_err(unavailable)?;
+            self.reach.may_try(Instant::now()).map_err(unavailable)?;
             match self.opened() {
                 Ok(connection) => self.connection = Some(connection),
                 Err(error) => {
-                    self.reach[0].failed(&error.to_string(), Instant::now());
+                    self.reach.failed(&error.to_string(), Instant::now());
                     return Err(Failure::Final(error));
                 }
             }
-            self.reach.iter().for_each(|reach| reach.succeeded(Instant::now()));
+            let now = Instant::now();
+            [Some(&self.reach), self.lesser.as_ref()].into_iter().flatten().for_each(|reach| reach.succeeded(now));
         }
         Ok(self.connection.as_mut().expect("it was made in the lines before"))
     }
@@ -159,7 +167,7 @@ impl Lane {
             let (from, began) = (self.hosts.seat(), Instant::now());
             attempts += 1;
             let opened = (self.open)(&self.hosts);
-            let is_of_before = || self.reach[0].was_reached_since(began) || !self.hosts.is_at(from);
+            let is_of_before = || self.reach.was_reached_since(began) || !self.hosts.is_at(from);
             if opened.is_ok() || attempts == OPENING_MAX || !is_of_before() {
                 return opened;
             }
