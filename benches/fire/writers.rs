@@ -105,6 +105,12 @@ impl Counts {
         self.add(&self.wrong);
     }
 
+    /// Notes what nobody answered in time.
+    fn hang(&self, what: &str) {
+        eprintln!("NOT ANSWERED: {what}");
+        self.add(&self.hangs);
+    }
+
     /// A counter's value.
     pub fn of(&self, counter: &AtomicU64) -> u64 {
         counter.load(Ordering::SeqCst)
@@ -128,6 +134,7 @@ impl Promises {
     pub fn change(&mut self, client: &mut Client, counts: &Counts) -> bool {
         let (change, is_own) = self.next();
         let known = if is_own { &mut self.own } else { &mut self.shared };
+        let (asked, asks) = (client.address(), Instant::now());
         let said = change.ask(client, &known.path);
         let after: Vec<Items> = known.possible.iter().map(|items| change.to(items)).collect();
         match said {
@@ -155,7 +162,11 @@ impl Promises {
             Said::Nothing => counts.add(&counts.unknown),
             Said::Hang => {
                 counts.add(&counts.unknown);
-                counts.add(&counts.hangs);
+                counts.hang(&format!(
+                    "{change:?} on {} at {asked}, for {:.1} s",
+                    known.path,
+                    asks.elapsed().as_secs_f64()
+                ));
             }
         }
         known.possible.extend(after);

@@ -1,14 +1,17 @@
-//! How long one waits: for a GET at half of what the server can do, and for a durable PUT in units of what one sync of this disk takes.
+//! How long one waits: for a GET at half of what the server can do, and for a durable PUT, in units of what one sync of the disk takes and of
+//! what the floors wait.
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::load::{Measured, drive};
 use super::machine;
 use super::operations::{OPERATIONS, operation};
 use super::paced;
-use super::report::{Floor, Options, Page, median};
-use super::target::Target;
+use super::report::{Floor, Options, Page, bare_engine, median};
+use super::slow::{Disk, Slowness};
+use super::target::{Seeded, Target};
 
 /// As in the goal.
 const CONNECTIONS: usize = 64;
@@ -46,25 +49,61 @@ pub fn measure(options: &Options, target: &Arc<Target>, floor: &Floor, directory
         ));
     }
     pids.iter().for_each(|pid| _ = machine::keep_on(*pid, &everywhere));
-    page.say("\n| durable writes, 64 connections | p50 ms | p99 ms | one sync of this disk, ms | p99 in syncs |\n|---|---|---|---|---|");
-    for name in ["PUT server item", "PUT image item"] {
-        let requests = operation(name).requests(target);
-        let mut rows = Vec::new();
-        for _ in 0..options.repetitions {
-            let sync = machine::sync_ms(directory, options.seconds);
-            let load = drive(target.address, CONNECTIONS, options.seconds, &requests);
-            rows.push((load.quantile_ms(0.5), load.quantile_ms(0.99), sync));
-        }
-        let of = |what: fn(&(f64, f64, f64)) -> f64| median(rows.iter().map(what).collect());
-        page.say(&format!(
-            "| {name} | {:.3} | {:.3} | {:.3} | {:.1} |",
-            of(|row| row.0),
-            of(|row| row.1),
-            of(|row| row.2),
-            of(|row| row.1 / row.2)
-        ));
-    }
+    writes(options, &mut page, target, floor, directory);
     page.keep("latency", options);
+}
+
+/// How much longer a sync takes on the disk that is made slow: about what it takes on one that does not say done before it is.
+const SLOW_SYNC: Duration = Duration::from_millis(1);
+
+/// Durable writes by clients that are always busy, on the disk as it is and on a slow one.
+fn writes(options: &Options, page: &mut Page, target: &Arc<Target>, floor: &Floor, directory: &Path) {
+    page.say(
+        "\n| durable writes, 64 connections | p50 ms | p99 ms | one sync, ms | p99 in syncs | bare HTTP, p99 ms | bare engine, p99 ms | p99 of the two added |\n|---|---|---|---|---|---|---|---|",
+    );
+    let slow_directory = tempfile::tempdir().expect("a directory");
+    let disk = Disk::new(slow_directory.path());
+    let seeded = Seeded { servers: options.servers, items_each: 8, images: options.images };
+    let slow = Arc::new(Target::on_disk(slow_directory.path(), &seeded, &disk));
+    disk.be(Slowness { sync: SLOW_SYNC, page: Duration::ZERO });
+    for name in ["PUT server item", "PUT image item"] {
+        let fast = Place { target, directory, disk: None, more: Duration::ZERO };
+        page.say(&write(options, name, floor, &fast));
+        let slow = Place { target: &slow, directory: slow_directory.path(), disk: Some(&disk), more: SLOW_SYNC };
+        page.say(&write(options, name, floor, &slow));
+    }
+}
+
+/// Where writes go.
+struct Place<'a> {
+    target: &'a Arc<Target>,
+    directory: &'a Path,
+    disk: Option<&'a Disk>,
+    /// How much slower a sync is made there.
+    more: Duration,
+}
+
+fn write(options: &Options, name: &str, floor: &Floor, place: &Place<'_>) -> String {
+    let requests = operation(name).requests(place.target);
+    let path = place.directory.to_str().expect("the directory has a name in UTF-8");
+    let bare = [options.servers, CONNECTIONS as u64].map(|number| number.to_string());
+    let arguments = [&bare[..], &[options.seconds.to_string()]].concat();
+    let once = || {
+        let sync = machine::sync_ms(place.directory, options.seconds) + place.more.as_secs_f64() * 1000.0;
+        let ours = drive(place.target.address, CONNECTIONS, options.seconds, &requests);
+        let http = drive(floor.address, CONNECTIONS, options.seconds, &requests).quantile_ms(0.99);
+        let engine = bare_engine(&["--floor-engine", path], &arguments, place.disk).p99_ms;
+        let (half, most) = (ours.quantile_ms(0.5), ours.quantile_ms(0.99));
+        [half, most, sync, most / sync, http, engine, most / (http + engine)]
+    };
+    let times: Vec<_> = (0..=options.repetitions).map(|_| once()).skip(1).collect();
+    let of = |at: usize| median(times.iter().map(|row| row[at]).collect());
+    let [half, most, sync, syncs, http, engine, ratio] = std::array::from_fn(of);
+    let slower =
+        if place.more.is_zero() { String::new() } else { format!(", where a sync takes {:?} more", place.more) };
+    format!(
+        "| {name}{slower} | {half:.3} | {most:.3} | {sync:.3} | {syncs:.1} | {http:.3} | {engine:.3} | {ratio:.2} |"
+    )
 }
 
 fn of_each(options: &Options, measured: impl Fn() -> f64) -> f64 {

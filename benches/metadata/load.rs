@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -10,6 +10,13 @@ use tokio::net::TcpStream;
 
 /// Makes the next request of a client: its bytes, from a number that is never the same twice.
 pub type Requests = Arc<dyn Fn(u64, &mut Vec<u8>) + Send + Sync>;
+
+/// The first of the numbers of a load, of which no other makes requests; those of its clients lie 2^40 apart.
+pub fn first_number() -> u64 {
+    static LOADS: AtomicU64 = AtomicU64::new(0);
+    // more requests than a load ever has
+    LOADS.fetch_add(1, Ordering::Relaxed) << 28
+}
 
 /// What a load came to.
 #[derive(Debug, Clone, Default)]
@@ -60,9 +67,9 @@ pub fn drive(address: SocketAddr, connections: usize, seconds: f64, requests: &R
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let over = Arc::new(AtomicBool::new(false));
-        let begun = Instant::now();
+        let (begun, first) = (Instant::now(), first_number());
         let clients: Vec<_> = (0..connections as u64)
-            .map(|client| tokio::spawn(one(address, client, requests.clone(), over.clone())))
+            .map(|client| tokio::spawn(one(address, first + (client << 40), requests.clone(), over.clone())))
             .collect();
         tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
         over.store(true, Ordering::Relaxed);
@@ -76,12 +83,12 @@ pub fn drive(address: SocketAddr, connections: usize, seconds: f64, requests: &R
     })
 }
 
-async fn one(address: SocketAddr, client: u64, requests: Requests, over: Arc<AtomicBool>) -> Measured {
+async fn one(address: SocketAddr, first: u64, requests: Requests, over: Arc<AtomicBool>) -> Measured {
     let mut measured = Measured::default();
     let mut stream = TcpStream::connect(address).await.expect("the server accepts connections");
     stream.set_nodelay(true).expect("TCP has no delay where it is told so");
     let (mut out, mut buffer) = (Vec::new(), Vec::with_capacity(64 * 1024));
-    let mut next = client << 40;
+    let mut next = first;
     while !over.load(Ordering::Relaxed) {
         out.clear();
         requests(next, &mut out);

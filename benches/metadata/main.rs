@@ -6,7 +6,7 @@
 //!     cargo bench --bench metadata -- --engine postgres     the same on PostgreSQL, durable as it is without configuration
 //!     cargo bench --bench metadata -- --url http://HOST:PORT --token T --server ID --image ID   another server under the same load
 //!
-//! With `--write-docs` the tables, and the plot of the growth, go into `docs/`.
+//! `cargo test` does short runs of the same. With `--write-docs` the tables, and the plot of the growth, go into `docs/`.
 //!
 //! Each operation is driven over real sockets with values that vary, at 1, 8, 64 and 256 connections. Beside it run two floors: a bare
 //! hyper server that answers the same bytes from memory, and the bare engine committing the same rows in groups without HTTP. Rows are
@@ -31,16 +31,50 @@ mod postgres;
 mod report;
 #[path = "../shared/seed.rs"]
 mod seed;
+#[path = "../fire/slow.rs"]
+#[allow(dead_code)]
+mod slow;
 mod target;
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    // cargo bench says so, cargo test does not
+    let is_bench = arguments.iter().any(|argument| argument == "--bench");
+    arguments.retain(|argument| argument != "--bench");
     match arguments.first().map(String::as_str) {
         Some("--floor-http") => floors::serve_http(),
         Some("--floor-read") => floors::read_rows(&arguments[1..]),
         Some("--floor-engine") => floors::commit_rows(&arguments[1..]),
         Some("--floor-postgres") => postgres::commit_rows(&arguments[1..]),
-        _ if arguments.iter().any(|argument| argument == "--growth") => growth::run(&report::Options::read(&arguments)),
-        _ => report::run(&report::Options::read(&arguments)),
+        _ if is_bench => run(&arguments),
+        _ => as_a_test(&arguments),
+    }
+}
+
+fn run(arguments: &[String]) {
+    let options = report::Options::read(arguments);
+    if arguments.iter().any(|argument| argument == "--growth") { growth::run(&options) } else { report::run(&options) }
+}
+
+/// Short runs, which fail where an operation is not answered as it should be. What they print says nothing about how fast anything is.
+const SHORT: [&str; 3] = [
+    "--servers 120 --images 120 --connections 1,8 --seconds 0.1 --repetitions 1",
+    "--growth --sizes 120,150 --seconds 0.1 --repetitions 1",
+    "--engine postgres --servers 20 --images 1 --only PUT --connections 8 --seconds 0.1 --repetitions 1",
+];
+
+/// What `cargo test` asks for, in the words of its test programs: all that bear one of these names, or a list.
+fn as_a_test(arguments: &[String]) {
+    const NAME: &str = "metadata_benchmark";
+    if arguments.iter().any(|argument| argument == "--list") {
+        println!("{NAME}: test");
+        return;
+    }
+    let mut names = arguments.iter().filter(|argument| !argument.starts_with('-')).peekable();
+    if names.peek().is_none() || names.any(|name| NAME.contains(name.as_str())) {
+        for words in SHORT {
+            run(&words.split(' ').map(str::to_owned).collect::<Vec<_>>());
+        }
+        println!("\n{NAME}: {} short runs, every operation answered", SHORT.len());
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{Timespec, epoll};
 
-use super::load::{Measured, Requests, whole_answer};
+use super::load::{Measured, Requests, first_number, whole_answer};
 
 /// Drives a server with so many requests a second over so many connections, from one thread that sleeps until something is due or
 /// answered: it and the server share the processors, so it is to take little of them.
@@ -24,7 +24,8 @@ pub fn drive(address: SocketAddr, connections: usize, seconds: f64, requests: &R
     let each = Duration::from_secs_f64(1.0 / per_second);
     let begun = Instant::now() + Duration::from_millis(50);
     let end = begun + Duration::from_secs_f64(seconds);
-    let (mut due, mut number, mut out, mut events) = (begun, 0, Vec::new(), Vec::with_capacity(connections));
+    let (mut due, mut number) = (begun, first_number());
+    let (mut out, mut events) = (Vec::new(), Vec::with_capacity(connections));
     while due < end || idle.len() < connections {
         while due < end
             && due <= Instant::now()

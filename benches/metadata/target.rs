@@ -12,6 +12,7 @@ use super::cluster::Cluster;
 use super::machine::{self, Syncs};
 use super::postgres;
 use super::seed;
+use super::slow::Disk;
 
 /// Where the load goes, and about what.
 pub struct Target {
@@ -79,12 +80,18 @@ impl Target {
     pub fn fresh(directory: &Path, servers: u64, images: u64) -> Target {
         let seeded = Seeded { servers, items_each: 8, images };
         seeded.fill(directory);
-        start(directory, Syncs::new(directory), None).with(&seeded)
+        start(directory, On { syncs: Syncs::new(directory), ..On::default() }).with(&seeded)
+    }
+
+    /// The same on a disk that can be made slow.
+    pub fn on_disk(directory: &Path, seeded: &Seeded, disk: &Disk) -> Target {
+        seeded.fill(directory);
+        start(directory, On { disk: Some(disk), ..On::default() }).with(seeded)
     }
 
     /// The same on a directory that is filled already.
     pub fn start(directory: &Path) -> Target {
-        start(directory, None, None)
+        start(directory, On::default())
     }
 
     /// Knows what was put into its directory.
@@ -97,7 +104,7 @@ impl Target {
 
     /// The same on a PostgreSQL server of its own.
     pub fn on_postgres(directory: &Path, servers: u64, images: u64) -> Target {
-        let target = start(directory, None, Some(Cluster::durable()));
+        let target = start(directory, On { cluster: Some(Cluster::durable()), ..On::default() });
         let (server, image) = target.seed();
         let cluster = target.cluster.as_ref().expect("it was started with one");
         postgres::copy(cluster, "servers", &server, servers);
@@ -149,12 +156,23 @@ impl Target {
     }
 }
 
+/// What a server is started on, beside its directory.
+#[derive(Default)]
+struct On<'a> {
+    syncs: Option<Syncs>,
+    disk: Option<&'a Disk>,
+    cluster: Option<Cluster>,
+}
+
 /// Starts the binary and logs in as `demo`.
-fn start(directory: &Path, syncs: Option<Syncs>, cluster: Option<Cluster>) -> Target {
+fn start(directory: &Path, On { syncs, disk, cluster }: On<'_>) -> Target {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kilonova"));
     command.args(["serve", "--listen", "127.0.0.1:0", "--log-level", "warn", "--data-dir"]).arg(directory.join("data"));
     if let Some(syncs) = &syncs {
         syncs.watch(&mut command);
+    }
+    if let Some(disk) = disk {
+        disk.under(&mut command);
     }
     if let Some(cluster) = &cluster {
         command.env("KILONOVA_DATABASE", cluster.url());
