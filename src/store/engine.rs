@@ -1,12 +1,9 @@
 //! What a database must be able to do for us: run a transaction script, and run it again. No SQL of ours is here.
 
 use std::fmt;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
-use crate::backlog::{Backlog, Bounds, Share};
+use crate::backlog::Share;
 
 /// A parameter of a statement. Statements number them `$1`, `$2`, … in order of first appearance.
 #[derive(Debug, Clone, Copy)]
@@ -245,106 +242,6 @@ pub trait Script: Send {
     }
     /// Answers whoever waits: what the script gave, or why the engine could not keep it.
     fn finish(self: Box<Self>, outcome: Result<(), StoreError>);
-}
-
-/// How long a script may wait for its turn. Beyond it its caller is told to come back: who waited so long has often gone already.
-const TURN_WAIT_MAX: Duration = Duration::from_secs(5);
-
-/// Where scripts wait for a thread of an engine; closed by dropping its sender.
-pub(super) struct Queue {
-    sender: Mutex<Option<SyncSender<Accepted>>>,
-    backlog: Arc<Backlog>,
-}
-
-/// The other end of a queue, for one thread or for several that take turns.
-pub(super) struct Turns {
-    waiting: Receiver<Accepted>,
-    backlog: Arc<Backlog>,
-}
-
-/// A queue within these bounds.
-pub(super) fn queue(bounds: Bounds) -> (Queue, Turns) {
-    let backlog = Arc::new(Backlog::new(bounds));
-    let (sender, waiting) = sync_channel(backlog.places());
-    (Queue { sender: Mutex::new(Some(sender)), backlog: backlog.clone() }, Turns { waiting, backlog })
-}
-
-impl Queue {
-    /// Has a script wait, or refuses it at once.
-    pub(super) fn put(&self, script: Box<dyn Script>) {
-        let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Some(sender) = sender else {
-            return script.finish(Err(StoreError::Unavailable("the server is shutting down".into())));
-        };
-        let share = script.share();
-        if !self.backlog.enter(share) {
-            return script.finish(Err(StoreError::Overloaded));
-        }
-        if let Err(error) = sender.try_send(Accepted { since: Instant::now(), share, script }) {
-            self.backlog.leave(share);
-            match error {
-                TrySendError::Full(accepted) => accepted.refuse(StoreError::Overloaded),
-                TrySendError::Disconnected(accepted) => {
-                    accepted.refuse(StoreError::Unavailable("the thread that did this has ended".into()));
-                }
-            }
-        }
-    }
-
-    /// Lets nobody in any more.
-    pub(super) fn close(&self) {
-        self.sender.lock().unwrap_or_else(PoisonError::into_inner).take();
-    }
-}
-
-impl Turns {
-    /// Waits for somebody, and takes at most so many of those who wait; none of them where all have waited too long. `None` when
-    /// the queue is closed and empty.
-    pub(super) fn take(&self, most: usize) -> Option<Vec<Box<dyn Script>>> {
-        let first = match self.waiting.try_recv() {
-            Ok(first) => first,
-            Err(_) => {
-                self.backlog.ran_empty();
-                self.waiting.recv().ok()?
-            }
-        };
-        self.backlog.leave(first.share);
-        let now = Instant::now();
-        let mut batch: Vec<_> = first.in_time(now).into_iter().collect();
-        let mut taken = 1;
-        while batch.len() < most
-            && let Ok(accepted) = self.waiting.try_recv()
-        {
-            self.backlog.leave(accepted.share);
-            batch.extend(accepted.in_time(now));
-            taken += 1;
-        }
-        self.backlog.taken(taken, now);
-        Some(batch)
-    }
-}
-
-/// A script that waits for its turn.
-struct Accepted {
-    since: Instant,
-    share: Share,
-    script: Box<dyn Script>,
-}
-
-impl Accepted {
-    /// The script, unless it has waited too long, which its caller is told.
-    fn in_time(self, now: Instant) -> Option<Box<dyn Script>> {
-        if now.duration_since(self.since) <= TURN_WAIT_MAX {
-            return Some(self.script);
-        }
-        self.refuse(StoreError::Overloaded);
-        None
-    }
-
-    /// Says no.
-    fn refuse(self, error: StoreError) {
-        self.script.finish(Err(error));
-    }
 }
 
 /// A database.

@@ -20,6 +20,7 @@ pub mod servers;
 pub mod snapshots;
 pub mod sqlite;
 pub mod tasks;
+mod turns;
 pub mod uploads;
 
 use std::path::Path;

@@ -16,7 +16,8 @@ mod row;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
-use super::engine::{Effect, Engine, Queue, Script, StoreError, queue, wait_for};
+use super::engine::{Effect, Engine, Script, StoreError, wait_for};
+use super::turns::{Queue, queue};
 use crate::backlog::Bounds;
 use batch::{Kept, Undoing};
 use connection::{Connection, Lost};
@@ -55,11 +56,10 @@ impl Postgres {
         let (writing, reading): (Arc<Reach>, Arc<Reach>) = Default::default();
         let listener: Arc<OnceLock<Listener>> = Arc::default();
         let mut threads = Vec::new();
-        let (writer, turns) = queue(Bounds { burst_max: WAITING_MAX, standing_min: BATCH_MAX / 2, hands: 1 });
+        let (writer, turns) = queue(Bounds { burst_max: WAITING_MAX, standing_min: BATCH_MAX / 2, hands: 1 })?;
         let lane = Lane::new(&hosts, Connection::open_for_writing, &writing, &listener).and_shows(&reading);
         threads.push(spawn("postgres-writer".into(), move || lane.write_batches(&turns))?);
-        let (readers, turns) = queue(Bounds { burst_max: WAITING_MAX, standing_min: READERS, hands: READERS });
-        let turns = Arc::new(Mutex::new(turns));
+        let (readers, turns) = queue(Bounds { burst_max: WAITING_MAX, standing_min: READERS, hands: READERS })?;
         for number in 0..READERS {
             let lane = Lane::new(&hosts, Connection::open_for_reading, &reading, &listener);
             let turns = turns.clone();

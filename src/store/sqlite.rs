@@ -17,7 +17,8 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql, types::ToSqlOutput, type
 
 use self::checkpoint::LogKeeper;
 use self::readers::Readers;
-use super::engine::{Effect, Engine, Queue, Row, Script, StoreError, Turns, Tx, Value, Verdict, queue, wait_for};
+use super::engine::{Effect, Engine, Row, Script, StoreError, Tx, Value, Verdict, wait_for};
+use super::turns::{Queue, Turns, queue};
 use crate::backlog::Bounds;
 
 /// The name of the database in its directory.
@@ -55,7 +56,7 @@ impl Sqlite {
         let readers = Arc::new(Readers::new(path));
         let log = LogKeeper::start(&mut connection, path, readers.clone())?;
         let listener: Arc<OnceLock<Listener>> = Arc::default();
-        let (queue, turns) = queue(Bounds { burst_max: WAITING_MAX, standing_min: WAITING_STANDING, hands: 1 });
+        let (queue, turns) = queue(Bounds { burst_max: WAITING_MAX, standing_min: WAITING_STANDING, hands: 1 })?;
         let told = Told { listener: listener.clone(), readers: readers.clone() };
         let writer = std::thread::Builder::new()
             .name("sqlite-writer".into())

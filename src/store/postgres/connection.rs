@@ -4,7 +4,7 @@
 //! that waits here has a deadline of ours as well, after which the connection is given up.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -23,6 +23,8 @@ const STATEMENTS_KEPT: usize = 512;
 const LATER_MAX: usize = 32;
 /// How long a host may take from the first packet to its greeting.
 const HELLO: Duration = Duration::from_secs(2);
+/// How long it may take to find a host and to make ready there, where nobody says.
+const OPENING: Duration = Duration::from_secs(30);
 /// How long any answer may take; a little longer than the server's own limit, which keeps the connection.
 const ANSWER: Duration = Duration::from_secs(5);
 /// What every connection promises: bounded statements, no time spent on compiling small ones, and that the server, too, notices when the
@@ -107,6 +109,8 @@ pub struct Connection {
     later: Vec<Later>,
     mark: Option<Mark>,
     answer_time: Duration,
+    /// When the last answer must be there, however long any may take.
+    end: Option<Instant>,
     // dropped last: the client's farewell needs it
     runtime: Runtime,
 }
@@ -117,32 +121,41 @@ impl Connection {
     /// # Errors
     /// `Unavailable` where no host answers.
     pub fn open(hosts: &Hosts) -> Result<Connection, StoreError> {
-        Connection::open_one(hosts, Needs::Writes)
+        Connection::open_by(hosts, Instant::now() + OPENING)
+    }
+
+    fn open_by(hosts: &Hosts, end: Instant) -> Result<Connection, StoreError> {
+        Connection::open_one(hosts, Needs::Writes, end)
     }
 
     /// Connects for reading: to the first host that takes writes; where none does, to one that has all there is to be read all the same, which
-    /// a standby may not have.
+    /// a standby may not have. By the moment `end`.
     ///
     /// # Errors
-    /// `Unavailable` where no host answers.
-    pub fn open_for_reading(hosts: &Hosts) -> Result<Connection, StoreError> {
-        match Connection::open(hosts) {
+    /// `Unavailable` where no host answers in time.
+    pub fn open_for_reading(hosts: &Hosts, end: Instant) -> Result<Connection, StoreError> {
+        match Connection::open_by(hosts, end) {
             Err(StoreError::Unavailable(why)) if why.contains(TAKES_NO_WRITES) => {
-                Connection::open_one(hosts, Needs::Reads).map_err(|_| StoreError::Unavailable(why))
+                Connection::open_one(hosts, Needs::Reads, end).map_err(|_| StoreError::Unavailable(why))
             }
             other => other,
         }
     }
 
-    fn open_one(hosts: &Hosts, needs: Needs) -> Result<Connection, StoreError> {
+    fn open_one(hosts: &Hosts, needs: Needs, end: Instant) -> Result<Connection, StoreError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| StoreError::Unavailable(error.to_string()))?;
         let connector = hosts.connector()?;
         let mut troubles = Vec::new();
         let from = hosts.seat();
         for (place, config) in hosts.each(from) {
+            let time = HELLO.min(end.saturating_duration_since(Instant::now()));
+            if time.is_zero() {
+                troubles.push("no time is left to try another host".into());
+                break;
+            }
             let hello = greeting(config, connector.clone(), needs);
-            match runtime.block_on(async { tokio::time::timeout(HELLO, hello).await }) {
+            match runtime.block_on(async { tokio::time::timeout(time, hello).await }) {
                 Ok(Ok((client, news))) => {
                     let Some(seat) = hosts.take(from, place) else {
                         troubles.push("everybody has moved to another host meanwhile".into());
@@ -157,6 +170,7 @@ impl Connection {
                         later,
                         mark: None,
                         answer_time: ANSWER,
+                        end: None,
                         runtime,
                     });
                 }
@@ -172,12 +186,13 @@ impl Connection {
         Err(StoreError::Unavailable(troubles.join("; ")))
     }
 
-    /// Connects for writing: gives the connection its row among the marks, and takes away those of long ago.
+    /// Connects for writing: gives the connection its row among the marks, and takes away those of long ago. By the moment `end`.
     ///
     /// # Errors
-    /// `Unavailable` where no host answers.
-    pub fn open_for_writing(hosts: &Hosts) -> Result<Connection, StoreError> {
-        let mut connection = Connection::open(hosts)?;
+    /// `Unavailable` where no host answers in time.
+    pub fn open_for_writing(hosts: &Hosts, end: Instant) -> Result<Connection, StoreError> {
+        let mut connection = Connection::open_by(hosts, end)?;
+        connection.end_by(end);
         let lost = |lost: Lost| lost.as_error();
         // another may be at it, and they can wait
         let _ = connection.plain("DELETE FROM commit_marks WHERE seen < now() - INTERVAL '2 days'");
@@ -200,6 +215,17 @@ impl Connection {
         let name = name.ok_or(Lost::Refused(StoreError::Defect("no mark was made".into())))?;
         self.mark = Some(Mark { connection: name, number: 0 });
         Ok(())
+    }
+
+    /// Has whatever is asked from now on be answered by this moment, or be given up.
+    pub fn end_by(&mut self, end: Instant) {
+        self.end = Some(end);
+    }
+
+    /// How long the next answer may take.
+    fn time(&self) -> Duration {
+        let left = self.end.map(|end| end.saturating_duration_since(Instant::now()));
+        left.map_or(self.answer_time, |left| left.min(self.answer_time))
     }
 
     /// Lets everything take as long as it takes: for those who wait for other processes, or change all there is.
@@ -267,7 +293,7 @@ impl Connection {
             let (earlier, answer) = tokio::join!(biased; flight::send_all(client, &later), ask(client));
             Ok((earlier, answer))
         };
-        let (earlier, answer) = in_time(&self.runtime, self.answer_time, flight)?;
+        let (earlier, answer) = in_time(&self.runtime, self.time(), flight)?;
         earlier.map_err(|error| meaning_of_earlier(&error))?;
         answer.map_err(|error| meaning(&error))
     }
@@ -275,7 +301,7 @@ impl Connection {
     fn send_later(&mut self) -> Result<(), Lost> {
         let later = std::mem::take(&mut self.later);
         let flight = async { Ok(flight::send_all(&self.client, &later).await) };
-        let answer = in_time(&self.runtime, self.answer_time, flight)?;
+        let answer = in_time(&self.runtime, self.time(), flight)?;
         answer.map_err(|error| meaning_of_earlier(&error))
     }
 
@@ -283,7 +309,7 @@ impl Connection {
         if let Some(statement) = self.statements.get(sql) {
             return Ok(statement.clone());
         }
-        let statement = in_time(&self.runtime, self.answer_time, self.client.prepare(sql))?;
+        let statement = in_time(&self.runtime, self.time(), self.client.prepare(sql))?;
         if self.statements.len() >= STATEMENTS_KEPT {
             self.statements.clear();
         }

@@ -1,7 +1,7 @@
 //! A thread of the engine: takes scripts as they come, has them run in batches or alone, runs again what conflicts, and finds out what became
 //! of a commit that was not answered. Not here: what a transaction is (`batch`), or what is said to the server (`connection`).
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::Listener;
@@ -9,24 +9,30 @@ use super::batch::{self, Kept, Undoing};
 use super::connection::{Connection, Lost, Mark};
 use super::hosts::Hosts;
 use super::reach::Reach;
-use crate::store::engine::{Script, StoreError, Turns};
+use crate::store::engine::{Script, StoreError};
+use crate::store::turns::Turns;
 
 /// As many scripts as one commit may carry.
 pub const BATCH_MAX: usize = 256;
 /// How long a script may be run again before its caller is told to come back.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a script may take in all from its turn on, with what it is run again, and with asking what became of its commit.
+const END: Duration = Duration::from_secs(10);
 /// How often a connection is tried for, where others have one meanwhile.
 const OPENING_MAX: u32 = 3;
 /// How long to wait before a server is asked again what became of a commit.
 const OUTCOME_PAUSE: Duration = Duration::from_millis(50);
 
-type Open = fn(&Hosts) -> Result<Connection, StoreError>;
+/// Connects, by a moment.
+type Open = fn(&Hosts, Instant) -> Result<Connection, StoreError>;
 
 /// A thread's connection, made when it is needed and again when it is lost.
 pub struct Lane {
     hosts: Hosts,
     open: Open,
     connection: Option<Connection>,
+    /// When whoever has their turn is to be answered.
+    end: Instant,
     /// Whether those who need the same reach the server.
     reach: Arc<Reach>,
     /// The same of those who need less: they reach it where this one does.
@@ -48,7 +54,8 @@ impl Lane {
     /// Not connected yet.
     pub fn new(hosts: &Hosts, open: Open, reach: &Arc<Reach>, listener: &Arc<OnceLock<Listener>>) -> Lane {
         let (reach, lesser) = (reach.clone(), None);
-        Lane { hosts: hosts.clone(), open, connection: None, reach, lesser, listener: listener.clone() }
+        let end = Instant::now();
+        Lane { hosts: hosts.clone(), open, connection: None, end, reach, lesser, listener: listener.clone() }
     }
 
     /// One whose connection shows others, who need less, that they reach the server.
@@ -60,19 +67,18 @@ impl Lane {
     pub fn write_batches(mut self, turns: &Turns) {
         while let Some(batch) = turns.take(BATCH_MAX) {
             if !batch.is_empty() {
-                self.write_patiently(batch, Instant::now() + PATIENCE);
+                let deadline = self.begins();
+                self.write_patiently(batch, deadline);
             }
         }
     }
 
     /// Reads what comes, beside others, until nobody can send any more.
-    pub fn read_each(mut self, turns: &Mutex<Turns>) {
-        loop {
-            let taken = turns.lock().unwrap_or_else(PoisonError::into_inner).take(1);
-            let Some(taken) = taken else { return };
+    pub fn read_each(mut self, turns: &Turns) {
+        while let Some(taken) = turns.take(1) {
             // none where it has waited too long
             let Some(mut script) = taken.into_iter().next() else { continue };
-            let deadline = Instant::now() + PATIENCE;
+            let deadline = self.begins();
             let outcome = loop {
                 match self.read_once(script.as_mut()) {
                     Err(Failure::Again(_)) if Instant::now() < deadline => {}
@@ -87,6 +93,13 @@ impl Lane {
                 self.connection = None;
             }
         }
+    }
+
+    /// Somebody's turn begins: says until when what they want may be begun again.
+    fn begins(&mut self) -> Instant {
+        let now = Instant::now();
+        self.end = now + END;
+        now + PATIENCE
     }
 
     /// Runs a batch until it is kept. One that conflicts, or that one of its scripts spoils, is run in halves, so that one script does
@@ -157,7 +170,9 @@ impl Lane {
             let now = Instant::now();
             [Some(&self.reach), self.lesser.as_ref()].into_iter().flatten().for_each(|reach| reach.succeeded(now));
         }
-        Ok(self.connection.as_mut().expect("it was made in the lines before"))
+        let connection = self.connection.as_mut().expect("it was made in the lines before");
+        connection.end_by(self.end);
+        Ok(connection)
     }
 
     /// Where another has reached the server while this one tried, or moved everybody, what this one met is of before.
@@ -166,7 +181,7 @@ impl Lane {
         loop {
             let (from, began) = (self.hosts.seat(), Instant::now());
             attempts += 1;
-            let opened = (self.open)(&self.hosts);
+            let opened = (self.open)(&self.hosts, self.end);
             let is_of_before = || self.reach.was_reached_since(began) || !self.hosts.is_at(from);
             if opened.is_ok() || attempts == OPENING_MAX || !is_of_before() {
                 return opened;
@@ -195,7 +210,7 @@ impl Lane {
             let sentence = format!("the connection was lost during a commit, and its outcome is not known: {text}");
             Failure::Final(StoreError::Unavailable(sentence))
         };
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = self.end.min(Instant::now() + PATIENCE);
         while Instant::now() < deadline {
             // a server that restarts, or a standby that takes over, needs a moment
             let Ok(next) = self.connected() else {
