@@ -175,13 +175,10 @@ fn collect(
 fn order(keys: &[SortKey], one: &Server, other: &Server) -> Ordering {
     for key in keys {
         let Some(field) = field(&key.name) else { continue };
-        let ordering = match (field(one), field(other)) {
-            // numbers are compared as numbers
-            (Some(one), Some(other)) => match (one.parse::<i64>(), other.parse::<i64>()) {
-                (Ok(one), Ok(other)) => one.cmp(&other),
-                _ => one.cmp(&other),
-            },
-            (one, other) => one.cmp(&other),
+        let (one, other) = (field(one), field(other));
+        let ordering = match NUMBERS.contains(&key.name.as_str()) {
+            true => number(one).cmp(&number(other)),
+            false => one.cmp(&other),
         };
         let ordering = if key.descending { ordering.reverse() } else { ordering };
         if ordering != Ordering::Equal {
@@ -189,6 +186,14 @@ fn order(keys: &[SortKey], one: &Server, other: &Server) -> Ordering {
         }
     }
     one.id.cmp(&other.id)
+}
+
+/// Keys that are numbers, and ordered as such. No other is, even where its text looks like one: of texts some of which are numbers no order
+/// would be left.
+const NUMBERS: [&str; 5] = ["auto_disk_config", "launch_index", "locked", "power_state", "progress"];
+
+fn number(text: Option<String>) -> Option<i64> {
+    text.and_then(|text| text.parse().ok())
 }
 
 const PAGING: [&str; 4] = ["sort_key", "sort_dir", "limit", "marker"];
