@@ -97,18 +97,25 @@ fn floors(options: &Options, target: &Arc<Target>, servers: u64) -> Figures {
 }
 
 /// Lists: a name, a path, whether it is one of images, and whether it goes on somewhere in the middle.
-const LISTS: [(&str, &str, bool, bool); 4] = [
+const LISTS: [(&str, &str, bool, bool); 6] = [
     ("GET servers/detail?limit=100, first page, CPU µs", "/v2.1/servers/detail?limit=100", false, false),
     ("GET servers/detail?limit=100, anywhere, CPU µs", "/v2.1/servers/detail?limit=100", false, true),
+    (
+        "GET servers/detail?limit=100 by name, anywhere, CPU µs",
+        "/v2.1/servers/detail?limit=100&sort_key=display_name",
+        false,
+        true,
+    ),
     ("GET images?limit=100, first page, CPU µs", "/image/v2/images?limit=100", true, false),
     ("GET images?limit=100, anywhere, CPU µs", "/image/v2/images?limit=100", true, true),
+    ("GET images?limit=100 by name, anywhere, CPU µs", "/image/v2/images?limit=100&sort=name:desc", true, true),
 ];
 
 fn list(target: &Arc<Target>, path: &'static str, of_images: bool, deep: bool) -> Requests {
     let target = target.clone();
     Arc::new(move |number, out| {
         let ids = if of_images { &target.images } else { &target.servers };
-        // the newest come first, and these numbers are by age: behind each of them is a whole page
+        // the newest come first, by name as well, as all have the same, and these numbers are by age: behind each of them is a whole page
         let marker = &ids[99 + spread(number, ids.len() - 99)];
         let path = if deep { format!("{path}&marker={marker}") } else { path.to_owned() };
         request(&target, "GET", &path, "", out);

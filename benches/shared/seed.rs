@@ -50,7 +50,7 @@ pub async fn seed(directory: &Path, servers: u64, items_each: usize, images: u64
     let items = (0..items_each).map(|key| (format!("key{key}"), format!("value-{key:010}"))).collect::<Vec<_>>();
     let (server, image) = (server(&project, &user, &items), image(&project, &items));
     let first = move |tx: &mut dyn Tx| {
-        if servers > 0 && servers::place(tx, &server.id.to_string())?.is_none() {
+        if servers > 0 && servers::place(tx, &server.id.to_string(), None)?.is_none() {
             servers::insert(tx, &server)?;
         }
         if images > 0 && images::find(tx, image.id, None)?.is_none() {

@@ -55,8 +55,7 @@ pub async fn look_at_all(tools: Tools<'_>) -> Result<(), StoreError> {
 /// The servers behind a place that may have guests, and where the next page begins. A transaction for each page: a longer one would keep
 /// the write-ahead log from being begun anew.
 fn page(tx: &mut dyn Tx, after: Option<Place>) -> Result<(Vec<Server>, Option<Place>), StoreError> {
-    let selection =
-        Selection { existing: Existing::AliveOrRestorable, oldest_first: true, after, ..Selection::default() };
+    let selection = Selection { existing: Existing::AliveOrRestorable, ascending: true, after, ..Selection::default() };
     let found = servers::page(tx, &selection, PAGE)?.into_iter();
     let mut page: Vec<Server> =
         found.map(|server| server.for_system("a restarted process looks for its guests")).collect();

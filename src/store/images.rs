@@ -49,8 +49,8 @@ fn read(tx: &mut dyn Tx, id: ImageId, viewer: Option<&ProjectId>) -> Result<Opti
 /// `Duplicate` where there is one of this id; the engine's.
 pub fn insert(tx: &mut dyn Tx, image: &Image) -> Result<(), StoreError> {
     let sql = format!(
-        "INSERT INTO images ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
-         $18, $19, $20, $21)"
+        "INSERT INTO images ({COLUMNS}, sort_name) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, \
+         $16, $17, $18, $19, $20, $21, COALESCE($3, ''))"
     );
     let texts = Texts::of(image);
     tx.execute(&sql, &values(image, &texts)).map(|_| ())
@@ -69,7 +69,7 @@ pub fn save(tx: &mut dyn Tx, image: &Image) -> Result<(), StoreError> {
         "UPDATE images SET owner = $1, name = $2, status = $3, visibility = $4, protected = $5, os_hidden = $6, \
          disk_format = $7, container_format = $8, min_ram = $9, min_disk = $10, size = $11, virtual_size = $12, \
          checksum = $13, os_hash_algo = $14, os_hash_value = $15, blob = $16, tags = $17, properties = $18, \
-         created_at = $19, updated_at = $20 WHERE id = $21",
+         created_at = $19, updated_at = $20, sort_name = COALESCE($2, '') WHERE id = $21",
         &values,
     )?;
     Ok(())

@@ -14,6 +14,7 @@ const STEPS: &[(i64, &str)] = &[
     (6, include_str!("../../migrations/0006_lists.sql")),
     (7, include_str!("../../migrations/0007_servers_by_number.sql")),
     (8, include_str!("../../migrations/0008_published_policy.sql")),
+    (9, include_str!("../../migrations/0009_lists_by_name.sql")),
 ];
 
 /// What a database is opened for.

@@ -35,8 +35,8 @@ pub fn insert(tx: &mut dyn Tx, image: &NewImage<'_>, now: Timestamp) -> Result<(
     let (id, properties) = (image.id.to_string(), Json::from(image.properties.clone()).to_string());
     tx.execute(
         "INSERT INTO images (id, owner, name, status, visibility, protected, os_hidden, disk_format, container_format, min_ram, \
-         min_disk, tags, properties, created_at, updated_at) \
-         VALUES ($1, $2, $3, 'queued', $4, 0, 0, $5, 'bare', $6, $7, '[]', $8, $9, $9)",
+         min_disk, tags, properties, created_at, updated_at, sort_name) \
+         VALUES ($1, $2, $3, 'queued', $4, 0, 0, $5, 'bare', $6, $7, '[]', $8, $9, $9, $3)",
         &[
             id.as_str().into(),
             image.owner.as_str().into(),

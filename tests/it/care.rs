@@ -286,7 +286,7 @@ async fn a_sound_cloud_has_no_findings() {
 #[tokio::test]
 async fn each_thing_that_is_wrong_is_told() {
     let image = "INSERT INTO images (id, owner, status, visibility, protected, os_hidden, min_ram, min_disk, tags, properties, \
-                 created_at, updated_at) VALUES ('i', 'p', 'active', 'seen', 0, 0, 0, 0, '[1]', '{\"a\": 1}', 0, 0)";
+                 created_at, updated_at, sort_name) VALUES ('i', 'p', 'active', 'seen', 0, 0, 0, 0, '[1]', '{\"a\": 1}', 0, 0, 'x')";
     let cases: [(&'static str, &[&str]); 10] = [
         ("UPDATE servers SET metadata = '{\"a b\": 1}'", &["servers 6f9c6b2e-0000-4000-8000-000000000001: its metadata is no map"]),
         ("UPDATE servers SET details = '[]'", &["servers 6f9c6b2e-0000-4000-8000-000000000001: details is no JSON object"]),
@@ -310,6 +310,7 @@ async fn each_thing_that_is_wrong_is_told() {
                 "images i: its properties are not texts",
                 "images i: its tags are no list",
                 "images i: it is active and has no data",
+                "images i: its sort_name is not its name",
             ],
         ),
     ];

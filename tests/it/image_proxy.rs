@@ -34,7 +34,7 @@ async fn three(house: &House) {
     stage::image(house, ID, "blue", Visibility::Private, &[("image_type", "snapshot"), ("os_type", "linux")]).await;
     stage::image(house, OTHER, "blue", Visibility::Private, &[("instance_uuid", SERVER)]).await;
     stage::image(house, THIRD, "blue", Visibility::Private, &[]).await;
-    set(house, OTHER, "name = 'second', min_ram = 512, min_disk = 7, status = 'queued', updated_at = 4102444800000000").await;
+    set(house, OTHER, "name = 'second', sort_name = 'second', min_ram = 512, min_disk = 7, status = 'queued', updated_at = 4102444800000000").await;
 }
 
 async fn set(house: &House, id: &'static str, change: &'static str) {

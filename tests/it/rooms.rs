@@ -28,6 +28,7 @@ mod images;
 mod key_pairs;
 mod limits;
 mod linear;
+mod lists;
 mod matrix;
 mod network;
 mod order;

@@ -40,8 +40,8 @@ pub async fn furnish(house: House) -> House {
         for (id, status, ram, disk, size, properties) in images {
             tx.execute(
                 "INSERT INTO images (id, owner, name, status, visibility, protected, os_hidden, disk_format, container_format, \
-                 min_ram, min_disk, size, tags, properties, created_at, updated_at) \
-                 VALUES ($1, 'x', 'i', $2, 'public', 0, 0, 'raw', 'bare', $3, $4, $5, '[]', $6, 0, 0)",
+                 min_ram, min_disk, size, tags, properties, created_at, updated_at, sort_name) \
+                 VALUES ($1, 'x', 'i', $2, 'public', 0, 0, 'raw', 'bare', $3, $4, $5, '[]', $6, 0, 0, 'i')",
                 &[
                     id.into(),
                     status.into(),

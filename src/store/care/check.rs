@@ -196,6 +196,8 @@ impl Findings {
         wrong(!row.text("properties").is_none_or(has_texts_only), "its properties are not texts");
         wrong(!row.text("tags").is_none_or(is_list_of_texts), "its tags are no list of texts");
         wrong(!row.text("blob").is_none_or(is_key), "the key of its data is none");
+        let is_sorted_by_name = row.text("sort_name") == Some(row.text("name").unwrap_or_default());
+        wrong(!is_sorted_by_name, "its sort_name is not its name, by which it is found in lists");
         let is_active = status == Some(ImageStatus::Active);
         wrong(is_active && row.text("blob").is_none(), "it is active and has no data");
         let Some(blob) = row.text("blob").filter(|text| is_key(text)) else { return };

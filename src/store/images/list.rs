@@ -134,7 +134,7 @@ impl SortKey {
     /// The key as SQL sorts by it.
     const fn sql(self) -> &'static str {
         match self {
-            SortKey::Name => "COALESCE(name, '')",
+            SortKey::Name => "sort_name",
             SortKey::Status => "status",
             SortKey::ContainerFormat => "COALESCE(container_format, '')",
             SortKey::DiskFormat => "COALESCE(disk_format, '')",
@@ -186,15 +186,25 @@ fn holds(wanted: &List, image: &Image) -> bool {
         && wanted.properties.iter().all(|(name, value)| image.properties.get(name) == Some(value))
 }
 
+/// The order, without what all of the list have in common: those of one name go by age, in which an index has them.
+fn sort(wanted: &List, after: Option<&Image>) -> Vec<(SortKey, Direction)> {
+    let is_of_one_name = wanted.conditions.iter().any(|condition| match condition {
+        Condition::Is(Column::Name, name) => after.is_none_or(|after| after.name.as_ref() == Some(name)),
+        _ => false,
+    });
+    let is_needed = |(key, _): &&(SortKey, Direction)| !(is_of_one_name && *key == SortKey::Name);
+    wanted.sort.iter().filter(is_needed).copied().collect()
+}
+
 fn rows(tx: &mut dyn Tx, wanted: &List, after: Option<&Image>, limit: usize) -> Result<Vec<Image>, StoreError> {
+    let sort = sort(wanted, after);
     let mut query = Query::default();
     wanted.conditions.iter().for_each(|condition| query.condition(condition));
     if let Some(after) = after {
-        query.after(&wanted.sort, after);
+        query.after(&sort, after);
     }
     let common = std::mem::take(&mut query.sql);
-    let keys: String =
-        wanted.sort.iter().enumerate().map(|(at, (key, _))| format!(", {} AS key{at}", key.sql())).collect();
+    let keys: String = sort.iter().enumerate().map(|(at, (key, _))| format!(", {} AS key{at}", key.sql())).collect();
     let parts: Vec<String> = parts(wanted, &mut query)
         .into_iter()
         .map(|part| {
@@ -204,8 +214,7 @@ fn rows(tx: &mut dyn Tx, wanted: &List, after: Option<&Image>, limit: usize) -> 
             format!("SELECT {COLUMNS}{keys} FROM images WHERE {all}")
         })
         .collect();
-    let order: Vec<String> =
-        wanted.sort.iter().enumerate().map(|(at, (_, way))| format!("key{at} {}", way.sql())).collect();
+    let order: Vec<String> = sort.iter().enumerate().map(|(at, (_, way))| format!("key{at} {}", way.sql())).collect();
     let limit = query.place(Place::Int(i64::try_from(limit).unwrap_or(i64::MAX)));
     let sql = tx.page_of(&parts, &order.join(", "), &limit);
     let values: Vec<Value<'_>> = query.values.iter().map(Place::value).collect();
@@ -291,6 +300,10 @@ impl Query {
 
     fn condition(&mut self, condition: &Condition) {
         let sql = match condition {
+            // as the indexes by name have it; an image without a name has none, not an empty one
+            Condition::Is(Column::Name, text) => {
+                format!("{} = {} AND name IS NOT NULL", SortKey::Name.sql(), self.text(text))
+            }
             Condition::Is(column, text) => format!("{} = {}", column.sql(), self.text(text)),
             Condition::IsIn(column, texts) => self.one_of(column.sql(), texts),
             Condition::Ids(ids) => {

@@ -21,7 +21,7 @@ use crate::model::server_record::Server;
 use crate::model::time::Timestamp;
 use crate::policy::targets::Scope;
 use crate::policy::{Action, Allowed};
-use crate::store::servers::{self, Existing, Selection};
+use crate::store::servers::{self, Existing, Key, Selection};
 use crate::store::{StoreError, Tx};
 
 /// Lists servers in short.
@@ -97,8 +97,13 @@ fn find<All: Action<Target = Scope>>(tx: &mut dyn Tx, call: &Call, target: &Scop
     check_query(call)?;
     let Some(mut wanted) = wanted::<All>(call, target)? else { return Ok(Found { servers: Vec::new(), limit: 0 }) };
     let limit = wanted.limit;
-    let by_age = matches!(wanted.keys.as_slice(), [key] if key.name == "created_at");
-    let servers = if by_age { by_age_of(tx, &mut wanted)? } else { sorted(tx, &wanted)? };
+    let servers = match indexed(&wanted.keys) {
+        Some((key, ascending)) => {
+            wanted.selection = Selection { key, ascending, ..wanted.selection };
+            in_order(tx, wanted)?
+        }
+        None => sorted(tx, &wanted)?,
+    };
     Ok(Found { servers, limit })
 }
 
@@ -106,13 +111,24 @@ fn no_marker(marker: &str) -> Error {
     Fault::bad_request(format!("marker [{marker}] not found")).into()
 }
 
-/// The usual order: the database goes from place to place.
-fn by_age_of(tx: &mut dyn Tx, wanted: &mut Wanted) -> Result<Vec<Server>, Error> {
+/// The order that an index has, and whether it goes upwards, if this is one.
+fn indexed(keys: &[SortKey]) -> Option<(Key, bool)> {
+    let [SortKey { name, descending }] = keys else { return None };
+    let key = match name.as_str() {
+        "created_at" => Key::Age,
+        "display_name" => Key::Name,
+        _ => return None,
+    };
+    Some((key, !descending))
+}
+
+/// An order that an index has: the database goes from place to place. The marker need not be in the list any more, so that a page
+/// follows one whose last server was deleted meanwhile; but it must be of the project, since its name would be told by where it stands.
+fn in_order(tx: &mut dyn Tx, mut wanted: Wanted) -> Result<Vec<Server>, Error> {
     if let Some(marker) = &wanted.marker {
-        let place = servers::place(tx, marker)?.ok_or_else(|| no_marker(marker))?;
-        wanted.selection.after = Some(place);
+        let place = servers::place(tx, marker, wanted.selection.project.as_ref())?;
+        wanted.selection.after = Some(place.ok_or_else(|| no_marker(marker))?);
     }
-    wanted.selection.oldest_first = wanted.keys.iter().any(|key| !key.descending);
     let mut found = Vec::new();
     if wanted.limit > 0 {
         // where every row that is read is shown, no more are read than that
