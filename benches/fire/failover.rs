@@ -110,7 +110,7 @@ pub fn failovers(directory: &Path, rounds: u64, clients: u64, changes: u64) -> R
                 Loss::Server => patroni.kill_leaders_server(),
                 Loss::Patroni => {
                     patroni.kill_leaders_patroni();
-                    patroni.has_leader();
+                    patroni.may_have_leader();
                     patroni.start_missing();
                 }
             }
