@@ -1,7 +1,6 @@
 //! Three hosts as `docs/operating.md` describes them: on each a server and a PostgreSQL, one of which is the primary and the others its synchronous
 //! standbys. One host after the other is lost as a whole; the operator does by hand what is written there; nothing acknowledged is lost.
 
-use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -9,10 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use super::account::Account;
 use super::cloud;
 use super::cluster::{as_postgres, binaries, is_root, kill_server, run};
 use super::http::{Balancer, Client};
-use super::kill::{Accepted, TASKS_LEFT, await_kept, await_no_tasks, build, check, finished, pictured};
+use super::kill::{Accepted, TASKS_LEFT, await_kept, build, check};
 use super::network::Network;
 use super::process::Process;
 use super::writers::{Counts, Pulse, Until, storm_of};
@@ -22,43 +22,6 @@ const HOSTS: usize = 3;
 const NAMES: [&str; HOSTS] = ["a", "b", "c"];
 /// How long a standby may take to be one.
 const STANDBY: Duration = Duration::from_secs(60);
-
-/// What the loss of hosts came to.
-pub struct HostsLost {
-    rounds: u64,
-    kept: u64,
-    unknown: u64,
-    finished: u64,
-    images: u64,
-    /// The longest time without an acknowledged change where the primary was lost, and where a standby was; sorted.
-    silences: [Vec<Duration>; 2],
-    /// What was lost, halved, answered wrongly or not answered.
-    pub wrong: u64,
-}
-
-impl fmt::Display for HostsLost {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "three hosts: {} lost, one at a time", self.rounds)?;
-        writeln!(f, "  acknowledged changes: {}; lost, halved or not answered: {}", self.kept, self.wrong)?;
-        writeln!(f, "  changes refused or of unknown outcome, found to be whole or absent: {}", self.unknown)?;
-        writeln!(
-            f,
-            "  servers built meanwhile: {}; images made of them, each with its data: {}",
-            self.finished, self.images
-        )?;
-        for (what, times) in ["the primary's host", "a standby's host"].iter().zip(&self.silences) {
-            if let (Some(worst), Some(median)) = (times.last(), times.get(times.len() / 2)) {
-                let (median, worst) = (median.as_secs_f64(), worst.as_secs_f64());
-                writeln!(
-                    f,
-                    "  {what}, {} times: longest time without an acknowledged change: median {median:.1} s, worst {worst:.1} s",
-                    times.len()
-                )?;
-            }
-        }
-        Ok(())
-    }
-}
 
 /// PostgreSQL on every host of a network.
 struct Databases<'a> {
@@ -213,7 +176,7 @@ impl<'a> Databases<'a> {
 
 /// Loses one host after the other, each when so many more changes were kept; `None` where this machine has no namespaces for us. Every other
 /// time round the processes of the host are killed, else they go on and are only cut off.
-pub fn lost(directory: &Path, rounds: u64, clients: u64, changes: u64) -> Option<HostsLost> {
+pub fn lost(directory: &Path, rounds: u64, clients: u64, changes: u64) -> Option<Account> {
     let Some(network) = Network::of(HOSTS as u32) else {
         eprintln!("LEFT OUT: hosts of their own need network namespaces (root, and `ip` of iproute2)");
         return None;
@@ -226,7 +189,7 @@ pub fn lost(directory: &Path, rounds: u64, clients: u64, changes: u64) -> Option
     let mut promises = cloud::promises(&servers[0], &token, clients);
     let counts = Arc::new(Counts::default());
     let mut built: Vec<(String, Accepted)> = Vec::new();
-    let mut silences: [Vec<Duration>; 2] = Default::default();
+    let mut account = Account::of(format!("three hosts: {rounds}"), &["the primary's host", "a standby's host"]);
     for round in 0..rounds {
         let lost = round as usize % HOSTS;
         let (was_primary, is_killed) = (lost == databases.primary, round as usize / HOSTS % 2 == 1);
@@ -250,7 +213,7 @@ pub fn lost(directory: &Path, rounds: u64, clients: u64, changes: u64) -> Option
                 databases.take_over();
             }
             await_kept(&counts, counts.of(&counts.kept) + changes);
-            silences[usize::from(!was_primary)].push(pulse.longest());
+            account.note(usize::from(!was_primary), pulse.longest());
             building.store(false, Ordering::SeqCst);
             // its PostgreSQL is ended before anybody can reach it again: two that take writes must never be there
             databases.kill(lost);
@@ -272,24 +235,8 @@ pub fn lost(directory: &Path, rounds: u64, clients: u64, changes: u64) -> Option
     }
     eprintln!();
     let tasks_left = || databases.sql("kilonova", TASKS_LEFT).trim().parse().expect("a number");
-    await_no_tasks(tasks_left, &counts);
-    let (mut images, mut made) = (0, 0);
-    for (name, accepted) in built {
-        images += pictured(&servers[0], &token, &name, &accepted.images, &counts);
-        made += finished(&servers[1], &token, &name, &accepted.servers, &counts);
-    }
-    await_no_tasks(tasks_left, &counts);
-    servers.iter().for_each(|server| check(server, &token, &mut promises, &counts));
-    silences.iter_mut().for_each(|times| times.sort());
-    Some(HostsLost {
-        rounds,
-        kept: counts.of(&counts.kept),
-        unknown: counts.of(&counts.unknown) + counts.of(&counts.refused),
-        finished: made,
-        images,
-        silences,
-        wrong: counts.of(&counts.wrong) + counts.of(&counts.hangs),
-    })
+    account.settle(&servers.iter().collect::<Vec<_>>(), &token, &built, &mut promises, (&counts, &tasks_left));
+    Some(account)
 }
 
 /// One on each host, with the keys of the first and one place for image data.

@@ -16,6 +16,7 @@
 //! It ends with an error where anything was lost, halved, answered wrongly, or not answered at all. `tests/fire.rs` does short ones of
 //! the same.
 
+mod account;
 mod cloud;
 // the benchmark of metadata uses the rest of it
 #[allow(dead_code)]
