@@ -9,6 +9,7 @@ mod encryption;
 mod flight;
 mod hosts;
 mod lane;
+mod lost;
 mod news;
 mod reach;
 mod row;
@@ -20,9 +21,10 @@ use super::engine::{Effect, Engine, Script, StoreError, wait_for};
 use super::turns::{Queue, queue};
 use crate::backlog::Bounds;
 use batch::{Kept, Undoing};
-use connection::{Connection, Lost};
+use connection::Connection;
 use hosts::Hosts;
 use lane::{BATCH_MAX, Lane};
+use lost::Lost;
 use reach::Reach;
 
 /// As many scripts as may wait in a burst, to write and to read; fewer where they do not catch up.

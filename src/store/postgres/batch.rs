@@ -6,7 +6,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::connection::{Connection, Lost};
+use super::connection::Connection;
+use super::lost::Lost;
 use super::news;
 use super::row::PostgresRow;
 use crate::store::engine::{Effect, Row, Script, StoreError, Tx, Value, Verdict};

@@ -1,20 +1,23 @@
-//! A connection with its prepared statements, the time its statements may take, and what its errors mean for a transaction.
+//! A connection with its prepared statements, and the time its statements may take.
 //!
 //! The server has limits of its own (`SETTINGS`), but a server that is stopped, or a network that is cut, keeps no limits: so everything
 //! that waits here has a deadline of ours as well, after which the connection is given up.
+
+mod marks;
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{AsyncMessage, Client, Config, Row, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+pub use self::marks::{MARKS, Mark};
 use super::flight::{self, Later};
 use super::hosts::{self, Hosts, Seat};
+use super::lost::{Lost, meaning, meaning_of_earlier, text};
 use crate::store::engine::{StoreError, Value};
 
 /// Statements a connection keeps prepared; beyond it all are prepared anew.
@@ -38,14 +41,6 @@ const LOCK_BRIEFLY: &str = "SET lock_timeout = '20ms'";
 /// How long a batch may say nothing in the middle of its transaction, which it never does of its own accord: whoever is lost without a word
 /// then keeps its locks no longer. On our side it would be a lost connection, and the batch is run again.
 const SILENT_BRIEFLY: &str = "SET idle_in_transaction_session_timeout = '3s'";
-/// Where a transaction leaves its mark, so that its outcome can be found out by somebody else: one row per connection that writes. Pages are
-/// left nearly empty, so that new versions of a row fit beside the old: then no index is written, at whose page connections would meet.
-pub const MARKS: &str = "CREATE TABLE IF NOT EXISTS commit_marks (connection TEXT PRIMARY KEY, number BIGINT NOT NULL, \
-                         seen TIMESTAMPTZ NOT NULL DEFAULT now()) WITH (fillfactor = 10)";
-/// Leaves a mark. Where there is no row to leave it in it fails, by a division, and with it the transaction.
-const MARK: &str = "WITH marked AS (UPDATE commit_marks SET number = $1, seen = now() WHERE connection = $2 RETURNING 1) \
-                    SELECT 1 / count(*) FROM marked";
-
 /// What the client says of a host that a connection for writing was asked of, and that is read-only.
 const TAKES_NO_WRITES: &str = "does not allow writes";
 /// Fails, by a division, on a standby: what it says may be old.
@@ -56,47 +51,6 @@ const NO_STANDBY: &str = "SELECT 1 / (CASE WHEN pg_is_in_recovery() THEN 0 ELSE 
 enum Needs {
     Writes,
     Reads,
-}
-
-/// Why a transaction cannot go on.
-#[derive(Debug, Clone)]
-pub enum Lost {
-    /// Another transaction was in the way: all of it may be run again.
-    Conflict(String),
-    /// The statement was refused; the connection is fine.
-    Refused(StoreError),
-    /// A statement before it, which had not been waited for, was refused; the connection is fine.
-    Earlier(StoreError),
-    /// A script has to be undone, and those before it in the transaction with it.
-    Undone,
-    /// The connection is gone, or its server no longer takes writes. Nothing was committed.
-    Connection(String),
-    /// The connection is gone, and a commit was under way.
-    Commit {
-        /// What it would have left.
-        mark: Mark,
-        /// What was heard last.
-        text: String,
-    },
-}
-
-/// What a transaction leaves behind if, and only if, it is committed.
-#[derive(Debug, Clone)]
-pub struct Mark {
-    connection: String,
-    number: i64,
-}
-
-impl Lost {
-    /// The same for whoever runs the script.
-    pub fn as_error(&self) -> StoreError {
-        match self {
-            Lost::Conflict(text) => StoreError::Conflict(text.clone()),
-            Lost::Refused(error) | Lost::Earlier(error) => error.clone(),
-            Lost::Undone => StoreError::Defect("a script was to be undone".into()),
-            Lost::Connection(text) | Lost::Commit { text, .. } => StoreError::Unavailable(text.clone()),
-        }
-    }
 }
 
 /// A connection to a server that takes writes, or has at least all there is to be read. It lives on a small runtime of its own, which turns only while somebody waits.
@@ -204,19 +158,6 @@ impl Connection {
         Ok(connection)
     }
 
-    /// Has its commits leave marks from now on.
-    ///
-    /// # Errors
-    /// Where the server refuses a row for them.
-    pub fn leave_marks(&mut self) -> Result<(), Lost> {
-        let sql = "INSERT INTO commit_marks (connection, number) VALUES (CAST(gen_random_uuid() AS TEXT), 0) RETURNING connection";
-        let rows = self.query(sql, &[])?;
-        let name = rows.first().map(|row| row.get(0));
-        let name = name.ok_or(Lost::Refused(StoreError::Defect("no mark was made".into())))?;
-        self.mark = Some(Mark { connection: name, number: 0 });
-        Ok(())
-    }
-
     /// Has whatever is asked from now on be answered by this moment, or be given up.
     pub fn end_by(&mut self, end: Instant) {
         self.end = Some(end);
@@ -317,46 +258,6 @@ impl Connection {
         Ok(statement)
     }
 
-    /// Commits changes. They leave a mark in the same transaction; where the connection breaks meanwhile, the error says which. All that
-    /// waits is sent together with the commit: where any of it fails the server commits nothing.
-    ///
-    /// Why not the transaction's id: a transaction that was never replicated, or never flushed, has its id given to another one after a
-    /// failover or a crash, whose outcome would then be taken for its own.
-    pub fn commit_marked(&mut self) -> Result<(), Lost> {
-        let Some(Mark { connection, number }) = self.mark.clone() else {
-            return Err(Lost::Refused(StoreError::Defect("a connection that only reads commits".into())));
-        };
-        let mark = Mark { connection, number: number + 1 };
-        self.change(MARK, &[mark.number.into(), mark.connection.as_str().into()])?;
-        self.later("COMMIT");
-        self.mark = Some(mark.clone());
-        self.send_later().map_err(|lost| match lost {
-            Lost::Connection(text) => Lost::Commit { mark, text },
-            lost => lost,
-        })
-    }
-
-    /// What became of a transaction of a connection that broke; `None` where it is still under way somewhere.
-    ///
-    /// The row is written and not only read: so this waits for a transaction that still holds it, and comes back only when everything
-    /// before it is as durable as any commit (on the standbys, too).
-    pub fn was_committed(&mut self, mark: &Mark) -> Result<Option<bool>, StoreError> {
-        self.plain("SET lock_timeout = '4s'").map_err(|lost| lost.as_error())?;
-        let sql = "UPDATE commit_marks SET seen = now() WHERE connection = $1 RETURNING number";
-        let found = self.query(sql, &[mark.connection.as_str().into()]);
-        if matches!(found, Ok(_) | Err(Lost::Conflict(_))) {
-            self.plain(LOCK_BRIEFLY).map_err(|lost| lost.as_error())?;
-        }
-        match found {
-            Ok(rows) => {
-                let number: Option<i64> = rows.first().map(|row| row.get(0));
-                Ok(Some(number == Some(mark.number)))
-            }
-            Err(Lost::Conflict(_)) => Ok(None),
-            Err(lost) => Err(lost.as_error()),
-        }
-    }
-
     /// Ends whatever transaction there is.
     pub fn rollback(&mut self) -> Result<(), Lost> {
         // what was not sent need not be undone, such as a transaction that is still to begin
@@ -402,42 +303,6 @@ fn in_time<T>(
     }
 }
 
-/// What the error of a statement means for the one that was sent behind it.
-fn meaning_of_earlier(error: &tokio_postgres::Error) -> Lost {
-    match meaning(error) {
-        Lost::Refused(error) => Lost::Earlier(error),
-        lost => lost,
-    }
-}
-
-/// What an error means. Classes of SQLSTATE: PostgreSQL's documentation, appendix A.
-fn meaning(error: &tokio_postgres::Error) -> Lost {
-    let text = text(error);
-    let Some(state) = error.code() else { return Lost::Connection(text) };
-    if [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED, SqlState::LOCK_NOT_AVAILABLE]
-        .contains(state)
-    {
-        return Lost::Conflict(text);
-    }
-    // by `MARK`: nothing else divides
-    if *state == SqlState::DIVISION_BY_ZERO {
-        return Lost::Connection("the connection's mark is gone".into());
-    }
-    if *state == SqlState::UNIQUE_VIOLATION {
-        return Lost::Refused(StoreError::Duplicate(text));
-    }
-    match &state.code()[..2] {
-        // connection exceptions, a server that stops or has become read-only
-        "08" | "25" | "57" if *state != SqlState::IN_FAILED_SQL_TRANSACTION && *state != SqlState::QUERY_CANCELED => {
-            Lost::Connection(text)
-        }
-        // out of disk, memory, connections; I/O errors; a statement that took too long
-        "53" | "58" | "57" => Lost::Refused(StoreError::Unavailable(text)),
-        "XX" => Lost::Refused(StoreError::Damaged(text)),
-        _ => Lost::Refused(StoreError::Defect(text)),
-    }
-}
-
 /// Connects to one host, and hears whether it is what is needed.
 async fn greeting(
     config: &Config,
@@ -461,12 +326,4 @@ async fn greeting(
         client.batch_execute(NO_STANDBY).await?;
     }
     Ok((client, news))
-}
-
-fn text(error: &tokio_postgres::Error) -> String {
-    match (error.as_db_error(), std::error::Error::source(error)) {
-        (Some(inner), _) => format!("{} ({})", inner.message(), inner.code().code()),
-        (None, Some(cause)) => format!("{error}: {cause}"),
-        (None, None) => error.to_string(),
-    }
 }

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use super::Listener;
 use super::batch::{self, Kept, Undoing};
-use super::connection::{Connection, Lost, Mark};
+use super::connection::{Connection, Mark};
 use super::hosts::Hosts;
+use super::lost::Lost;
 use super::reach::Reach;
 use crate::store::engine::{Script, StoreError};
 use crate::store::turns::Turns;

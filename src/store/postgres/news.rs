@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use super::connection::{Connection, Lost};
+use super::connection::Connection;
 use super::hosts::Hosts;
+use super::lost::Lost;
 use super::{Listener, spawn};
 use crate::store::engine::{Effect, StoreError};
 
