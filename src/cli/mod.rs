@@ -5,6 +5,7 @@ mod config;
 mod db;
 mod demo;
 mod describe;
+mod explain;
 mod keys;
 mod openrc;
 mod policy;

@@ -167,6 +167,14 @@ impl PolicyFiles {
         Ok(places)
     }
 
+    /// The files that there are, in the order in which they count.
+    ///
+    /// # Errors
+    /// The first directory that cannot be read.
+    pub fn present(&self) -> Result<Vec<PathBuf>, FileError> {
+        Ok(self.paths()?.into_iter().filter(|path| path.exists()).collect())
+    }
+
     /// The files in the order in which they count, the policy file first whether it exists or not.
     fn paths(&self) -> Result<Vec<PathBuf>, FileError> {
         let first = match &self.fallback_file {

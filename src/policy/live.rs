@@ -95,9 +95,14 @@ impl LiveRules {
         self.current.load_full()
     }
 
-    /// The revision of the published policy in force; 0 where there is none.
+    /// Which published policy is in force, if one is.
+    pub fn edition(&self) -> Option<Edition> {
+        self.layers().edition
+    }
+
+    /// Its revision; 0 where there is none.
     pub fn revision(&self) -> i64 {
-        self.layers().edition.map_or(0, |edition| edition.revision)
+        self.edition().map_or(0, |edition| edition.revision)
     }
 
     /// The newest published policy that was looked at, whether it could be taken or not.

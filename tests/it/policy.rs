@@ -415,5 +415,14 @@ fn the_explanation_says_why_on_the_command_line() {
     let (code, out, _) = ask("reader");
     assert_eq!(code, 1, "{out}");
     assert!(out.contains("role:member: false"), "{out}");
+    assert!(out.starts_with("policy: the defaults (there is no database yet)\n"), "{out}");
     assert_eq!(ask("member").0, 0);
+}
+
+#[test]
+fn a_file_that_is_not_there_is_not_explained_as_if_it_were_empty() {
+    let asked = ["policy", "explain", "context_is_admin", "--file", "/nowhere/policy.yaml", "--data-dir", "/nowhere"];
+    let (code, out, error) = kilonova(&asked);
+    assert_eq!((code, out.as_str()), (2, ""));
+    assert!(error.contains("there is no file /nowhere/policy.yaml"), "{error}");
 }

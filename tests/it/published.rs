@@ -1,6 +1,7 @@
 //! The policy that is published for all processes of a database: it reaches each of them, a broken one harms none, and it goes where the
 //! database goes.
 
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -191,4 +192,47 @@ async fn a_database_that_was_never_served_takes_no_policy() {
     let directory = tempfile::tempdir().expect("a directory");
     let refused = engine::opened(directory.path(), Purpose::Change).await.err().expect("there is no cloud");
     assert!(matches!(refused, StoreError::Unavailable(_)), "{refused}");
+}
+
+/// What `kilonova policy explain` says of a reader of server metadata, by the settings of a house: whether they may, and the first line.
+fn explained(house: &House, more: &[&str]) -> (bool, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kilonova"));
+    command.args(["policy", "explain", "os_compute_api:server-metadata:index", "--role", "reader", "--data-dir"]);
+    command.arg(house.directory()).args(more);
+    if engine::on_postgres() {
+        let url = std::fs::read_to_string(house.directory().join("database-url")).expect("the house has noted it");
+        command.args(["--database", &url]);
+    }
+    let output = command.output().expect("the binary runs");
+    let (said, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let first = said.split("\n\n").next().unwrap_or_default().to_owned();
+    assert!(first.starts_with("policy: "), "{said}{error}");
+    (output.status.success(), first.split("\nroles: ").next().unwrap_or_default().to_owned())
+}
+
+#[tokio::test]
+async fn an_explanation_is_by_what_the_servers_obey_and_says_what_that_is() {
+    let house = house().await;
+    let said = |may, layers: &str| (may, format!("policy: the defaults{layers}"));
+    assert_eq!(explained(&house, &[]), said(true, " (nothing is published)"));
+    publish(&house.cloud, NOBODY_READS).await;
+    let first = ", over them revision 1, published at 2026-01-01T00:00:00Z";
+    assert_eq!(explained(&house, &[]), said(false, first));
+    // what cannot be read is not in force, and is said to be there
+    publish(&house.cloud, "a: [").await;
+    let (may, layers) = explained(&house, &[]);
+    assert!(!may && layers.starts_with(&format!("policy: the defaults{first}\nnot in force: ")), "{layers}");
+    // a file of the host counts over what is published, and one that is named alone
+    let path = house.directory().join("policy.yaml");
+    std::fs::write(&path, "os_compute_api:server-metadata:index: role:reader\n").expect("a written file");
+    publish(&house.cloud, NOBODY_READS).await;
+    let third = ", over them revision 3, published at 2026-01-01T00:00:00Z";
+    assert_eq!(explained(&house, &[]), said(true, &format!("{third}, over that the file {}", path.display())));
+    let named = house.directory().join("named.yaml");
+    std::fs::write(&named, NOBODY_READS).expect("a written file");
+    let text = named.to_str().expect("a name in UTF-8");
+    assert_eq!(explained(&house, &["--file", text]), said(false, &format!(", over them the file {text}")));
+    std::fs::remove_file(&path).expect("it is there");
+    publish(&house.cloud, "").await;
+    assert_eq!(explained(&house, &[]), said(true, " (what was published is withdrawn, revision 4)"));
 }
