@@ -1,6 +1,6 @@
 //! The SQL of identity that logging in and every request may need: who a token stands for. Administration has files of its own.
 
-use super::{StoreError, Tx, parsed, parsed_or_null};
+use super::{StoreError, Tx, malformed, parsed, parsed_or_null};
 use crate::model::identity::Named;
 use crate::model::ids::{DomainId, ProjectId, UserId};
 
@@ -293,5 +293,5 @@ pub fn catalog(tx: &mut dyn Tx) -> Result<Vec<Entry>, StoreError> {
 /// # Errors
 /// `Damaged` where it is none.
 pub fn domain_id(named: &Named) -> Result<DomainId, StoreError> {
-    named.id.parse().map_err(|_| StoreError::Damaged(format!("domain id {:?}", named.id)))
+    named.id.parse().map_err(|_| malformed("domain id", &named.id))
 }

@@ -17,6 +17,7 @@ pub const DATABASE: &str = "SecretOfTheDatabase10";
 pub const METADATA: &str = "SecretInMetadata11";
 pub const QUERY: &str = "SecretInAQuery12";
 pub const HEADER: &str = "SecretInAHeader13";
+pub const IDENTITY: &str = "SecretInAnId14";
 pub const SAID: &[&str] = &[
     RIGHT,
     WRONG,
@@ -31,6 +32,7 @@ pub const SAID: &[&str] = &[
     METADATA,
     QUERY,
     HEADER,
+    IDENTITY,
 ];
 
 /// A secret, and the forms in which it could lie hidden.
