@@ -30,7 +30,7 @@ use crate::hypervisor::Driver;
 use crate::identity::callers::{Callers, NoCaller};
 use crate::identity::live_keys::LiveKeys;
 use crate::identity::password::PasswordPool;
-use crate::identity::token::KeysError;
+use crate::identity::token_keys::KeysError;
 use crate::image::uploads::Receiving;
 use crate::model::ids::{RequestId, ServerId};
 use crate::model::server_record::HOST;

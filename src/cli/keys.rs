@@ -10,7 +10,7 @@ use super::settings::SettingFlags;
 use super::start::TOKEN_KEYS;
 use crate::config::Settings;
 use crate::identity::random::os_random;
-use crate::identity::token::TokenKeys;
+use crate::identity::token_keys::TokenKeys;
 
 /// How much longer than a token lives a key is kept: another host may have sealed with it until it had a copy of the next.
 const COPY_TIME: Duration = Duration::from_secs(24 * 3600);

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 
 use super::standing::standing;
-use super::token::{Token, TokenKeys};
+use super::token::Token;
+use super::token_keys::TokenKeys;
 use crate::model::ids::DomainId;
 use crate::policy::Caller;
 use crate::policy::evaluate::Verdicts;

@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 
 use super::random::Random;
-use super::token::{BadToken, KeysError, Token, TokenKeys, at, numbers};
+use super::token::{BadToken, Token};
+use super::token_keys::{KeysError, TokenKeys, at, numbers};
 
 /// What the file system says of each key: its number, which file it is, and when that was changed.
 type Stamp = Vec<(u64, (u64, i64, i64, u64))>;

@@ -1,4 +1,4 @@
-//! Who is asking: tokens and passwords, projects, users, roles. The leaves (`password`, `random`, `secret`, `token`) know no store
+//! Who is asking: tokens and passwords, projects, users, roles. The leaves (`password`, `random`, `secret`, `token`, `token_keys`) know no store
 //! and no HTTP.
 
 pub mod administration;
@@ -14,6 +14,7 @@ pub mod random;
 pub mod secret;
 pub mod standing;
 pub mod token;
+pub mod token_keys;
 
 pub use callers::NoCaller;
 pub use error::Error;

@@ -12,7 +12,7 @@ use kilonova::api::dialect::{self, Api, Dialect};
 use kilonova::api::endpoint::Operation;
 use kilonova::api::table;
 use kilonova::api::version::Microversion;
-use kilonova::identity::token::TokenKeys;
+use kilonova::identity::token_keys::TokenKeys;
 use kilonova::model::ids::RoleId;
 use kilonova::store::{Row, StoreError, Tx};
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kilonova::cloud::Cloud;
-use kilonova::identity::token::{Method, Methods, Scope, Token, TokenKeys};
+use kilonova::identity::token::{Method, Methods, Scope, Token};
+use kilonova::identity::token_keys::TokenKeys;
 
 use crate::house::{Client, House, id_of};
 

@@ -1,6 +1,7 @@
 //! Who asks: one column of the matrix each.
 
-use kilonova::identity::token::{Method, Methods, Scope, Token, TokenKeys};
+use kilonova::identity::token::{Method, Methods, Scope, Token};
+use kilonova::identity::token_keys::TokenKeys;
 use kilonova::store::{StoreError, Tx};
 
 use crate::house::{Client, House, id_of};

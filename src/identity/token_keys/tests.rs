@@ -1,30 +1,18 @@
-//! What tokens and their keys do.
+//! What the keys of tokens do, in memory and in their directory.
 
 use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::super::owned::tests::all_belongs_to_the_owner_after;
 use super::super::random::os_random;
+use super::super::token::Scope;
+use super::super::token::tests::{NOW, token};
 use super::*;
-
-const NOW: i64 = 1_790_000_000;
 
 /// Keys in memory that are always the same.
 fn keys(seeds: &[u8]) -> TokenKeys {
     let key = |seed: &u8| Fernet::new(&URL_SAFE.encode([*seed; 32])).expect("32 bytes");
     TokenKeys { keys: seeds.iter().map(key).collect() }
-}
-
-fn token() -> Token {
-    Token {
-        user_id: "6f8d1b2c3a4e5f60718293a4b5c6d7e8".to_owned(),
-        scope: Scope::Project("0123456789abcdef0123456789abcdef".to_owned()),
-        methods: [Method::Password].into_iter().collect(),
-        issued_at: NOW,
-        expires_at: NOW + 3600,
-        audit_ids: vec!["VcxU2JYqT8OzfUVvrjEITQ".to_owned()],
-        application_credential_id: None,
-    }
 }
 
 fn comes_back(token: &Token) {
@@ -144,21 +132,6 @@ fn what_our_key_has_sealed_for_another_program_is_malformed() {
 }
 
 #[test]
-fn what_is_inside_may_not_be_longer_than_what_is_read() {
-    let mut said = Vec::new();
-    write_token(&mut said, &token());
-    assert!(read_token(&said, NOW).is_some());
-    said.push(0);
-    assert!(read_token(&said, NOW).is_none());
-}
-
-#[test]
-fn methods_are_listed_as_keystone_lists_them() {
-    let methods: Methods = [Method::Password, Method::ApplicationCredential, Method::Token].into_iter().collect();
-    assert_eq!(methods.iter().map(Method::name).collect::<Vec<_>>(), ["application_credential", "token", "password"]);
-}
-
-#[test]
 fn a_token_sealed_by_the_python_library_has_our_form() {
     // The vector of the Fernet specification (generate.json), which both libraries must open.
     let key = Fernet::new("cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4=").expect("a key");
@@ -167,37 +140,7 @@ fn a_token_sealed_by_the_python_library_has_our_form() {
     assert_eq!(timestamp(text), Some(499_162_800));
 }
 
-fn any_text() -> impl Strategy<Value = String> {
-    prop_oneof!["[0-9a-f]{32}", "[A-Za-z0-9_-]{22}", "[0-9a-f]{0,70}", any::<String>()]
-}
-
-fn any_scope() -> impl Strategy<Value = Scope> {
-    prop_oneof![
-        Just(Scope::Unscoped),
-        any_text().prop_map(Scope::Project),
-        any_text().prop_map(Scope::Domain),
-        Just(Scope::System)
-    ]
-}
-
 proptest! {
-    #[test]
-    fn any_token_comes_back(
-        user_id in any_text(), scope in any_scope(), bits in 0u8..8, issued_at: i64, expires_at: i64,
-        audit_ids in prop::collection::vec(any_text(), 0..4), application_credential_id in prop::option::of(any_text()),
-    ) {
-        let methods = Methods(bits);
-        let token = Token { user_id, scope, methods, issued_at, expires_at, audit_ids, application_credential_id };
-        let mut said = Vec::new();
-        write_token(&mut said, &token);
-        prop_assert_eq!(read_token(&said, issued_at), Some(token));
-    }
-
-    #[test]
-    fn no_bytes_inside_make_reading_panic(said: Vec<u8>) {
-        let _any = read_token(&said, NOW);
-    }
-
     #[test]
     fn no_text_makes_opening_panic(text: String) {
         prop_assert!(keys(&[1]).open(&text, NOW).is_err());
