@@ -230,7 +230,7 @@ fn neutron_name(status: StatusCode) -> &'static str {
 pub fn store(error: &StoreError) -> Fault {
     match error {
         StoreError::Conflict(_) => Fault::conflict("Another request is changing the same thing. Please try again."),
-        StoreError::Overloaded | StoreError::Unavailable(_) | StoreError::Damaged(_) => {
+        StoreError::Overloaded | StoreError::Unavailable(_) | StoreError::DiskFails(_) | StoreError::Damaged(_) => {
             Fault::unavailable(RETRY_AFTER_SECONDS)
         }
         StoreError::Unstorable => {

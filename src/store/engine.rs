@@ -215,6 +215,9 @@ pub enum StoreError {
     /// The database cannot be reached or cannot write now; nothing was changed.
     #[error("the database is not available: {0}")]
     Unavailable(String),
+    /// The disk has not kept what was written to it, and what it has is to be found out before anything more is written.
+    #[error("the database is not available, its disk fails: {0}")]
+    DiskFails(String),
     /// What the database holds is not what we wrote.
     #[error("the database is damaged: {0}")]
     Damaged(String),

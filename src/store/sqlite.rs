@@ -3,28 +3,28 @@
 //! calling thread, each with a connection of its own.
 
 mod checkpoint;
+mod heal;
 mod readers;
+mod writer;
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql, types::ToSqlOutput, types::ValueRef};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql, ffi, types::ToSqlOutput, types::ValueRef};
 
-use self::checkpoint::LogKeeper;
 use self::readers::Readers;
-use super::engine::{Effect, Engine, Row, Script, StoreError, Tx, Value, Verdict, wait_for};
-use super::turns::{Queue, Turns, queue};
+use self::writer::Writer;
+use super::engine::{Effect, Engine, Row, Script, StoreError, Tx, Value, wait_for};
+use super::turns::{Queue, queue};
 use crate::backlog::Bounds;
 
 /// The name of the database in its directory.
 pub const FILE: &str = "kilonova.db";
-/// As many scripts as one commit may carry; more wait for the next.
-const BATCH_MAX: usize = 1024;
 /// As many scripts as may wait for the writer in a burst; fewer where it does not catch up. Beyond it writes are refused.
 const WAITING_MAX: usize = 8192;
 /// As many as may wait at least, which is as many as a commit then carries: fewer would make a disk whose syncs are slow do little, and
@@ -52,15 +52,13 @@ impl Sqlite {
     /// `Unavailable` where the file cannot be opened, is locked by another process, or is not a database.
     pub fn open(path: &Path) -> Result<Sqlite, StoreError> {
         keep_private(path);
-        let mut connection = connect(path)?;
         let readers = Arc::new(Readers::new(path));
-        let log = LogKeeper::start(&mut connection, path, readers.clone())?;
         let listener: Arc<OnceLock<Listener>> = Arc::default();
+        let writer = Writer::open(path, readers.clone(), listener.clone())?;
         let (queue, turns) = queue(Bounds { burst_max: WAITING_MAX, standing_min: WAITING_STANDING, hands: 1 })?;
-        let told = Told { listener: listener.clone(), readers: readers.clone() };
         let writer = std::thread::Builder::new()
             .name("sqlite-writer".into())
-            .spawn(move || write_batches(&connection, log, &turns, &told))
+            .spawn(move || writer.work(&turns))
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
         Ok(Sqlite { queue, writer: Mutex::new(Some(writer)), readers, listener })
     }
@@ -110,157 +108,10 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
             "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA cache_size=-16000;",
         )
         .map_err(trouble)?;
+    // what happens to the log at the end is for the writer to say, who knows how the disk is
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(trouble)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
     Ok(connection)
-}
-
-/// Who is told of a commit before those who wait for it.
-struct Told {
-    listener: Arc<OnceLock<Listener>>,
-    readers: Arc<Readers>,
-}
-
-fn write_batches(connection: &Connection, log: LogKeeper, turns: &Turns, told: &Told) {
-    while let Some(batch) = turns.take(BATCH_MAX) {
-        if !batch.is_empty() {
-            write_batch(connection, batch, told);
-        }
-        log.look_after(connection);
-    }
-}
-
-/// Why a batch was not kept.
-#[derive(Clone)]
-enum Failure {
-    /// One of its scripts met a damaged page: the others do better without it.
-    Spoilt(StoreError),
-    /// It could not begin, write or commit.
-    Whole(StoreError),
-    /// One of its scripts failed after it had written, and cannot be undone alone.
-    HalfDone,
-}
-
-/// How the changes of a script that fails are undone.
-#[derive(Clone, Copy, PartialEq)]
-enum Undone {
-    /// With those of all others, which are then run again. Scripts look before they write, so this hardly ever happens, and while it
-    /// does not, nothing is paid for it.
-    Together,
-    /// Alone: each script has a savepoint, for which every page that it changes is copied.
-    Alone,
-}
-
-/// One commit for many scripts. A script that fails undoes its own changes only; a commit that fails keeps nothing of anybody.
-fn write_batch(connection: &Connection, mut batch: Vec<Box<dyn Script>>, told: &Told) {
-    let mut effects = Vec::new();
-    let mut outcome = commit_batch(connection, &mut batch, &mut effects, (Undone::Together, &told.readers));
-    if let Err(Failure::HalfDone) = outcome {
-        give_up(connection);
-        effects.clear();
-        outcome = commit_batch(connection, &mut batch, &mut effects, (Undone::Alone, &told.readers));
-    }
-    if outcome.is_err() {
-        give_up(connection);
-    }
-    match outcome {
-        Err(Failure::Spoilt(_)) if batch.len() > 1 => {
-            let rest = batch.split_off(batch.len() / 2);
-            write_batch(connection, batch, told);
-            write_batch(connection, rest, told);
-        }
-        Err(failure) => {
-            let error = failure.into_error();
-            batch.into_iter().for_each(|script| script.finish(Err(error.clone())));
-        }
-        Ok(panicked) => {
-            if let Some(listener) = told.listener.get() {
-                effects.dedup();
-                effects.into_iter().for_each(listener);
-            }
-            for (script, panicked) in batch.into_iter().zip(panicked) {
-                script.finish(if panicked { Err(StoreError::Defect("a script panicked".into())) } else { Ok(()) });
-            }
-        }
-    }
-}
-
-/// Ends a transaction of which nothing is kept.
-fn give_up(connection: &Connection) {
-    if !connection.is_autocommit() {
-        // where even this fails the connection is of no use, and the next BEGIN says so
-        let _ = run_plain(connection, "ROLLBACK");
-    }
-}
-
-impl Failure {
-    /// As those hear it who have waited.
-    fn into_error(self) -> StoreError {
-        match self {
-            Failure::Spoilt(error) | Failure::Whole(error) => error,
-            Failure::HalfDone => StoreError::Defect("a script with a savepoint cannot be undone".into()),
-        }
-    }
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Damaged(_) => Failure::Spoilt(error),
-            _ => Failure::Whole(error),
-        }
-    }
-}
-
-/// Says of each script whether it panicked.
-fn commit_batch(
-    connection: &Connection,
-    batch: &mut [Box<dyn Script>],
-    effects: &mut Vec<Effect>,
-    (undone, readers): (Undone, &Readers),
-) -> Result<Vec<bool>, Failure> {
-    run_plain(connection, "BEGIN IMMEDIATE").map_err(Failure::Whole)?;
-    let mut panicked = Vec::with_capacity(batch.len());
-    for script in batch {
-        panicked.push(run_one(connection, script.as_mut(), effects, undone)?);
-    }
-    readers.committing();
-    let kept = run_plain(connection, "COMMIT");
-    // even a commit that failed may have been kept
-    readers.committed();
-    kept.map_err(Failure::Whole)?;
-    Ok(panicked)
-}
-
-/// Runs one script; says whether it panicked.
-///
-/// # Errors
-/// Where the whole transaction cannot go on: the disk is full, the file is damaged, or the script alone cannot be undone.
-fn run_one(
-    connection: &Connection,
-    script: &mut dyn Script,
-    effects: &mut Vec<Effect>,
-    undone: Undone,
-) -> Result<bool, Failure> {
-    let has_savepoint = undone == Undone::Alone;
-    if has_savepoint {
-        run_plain(connection, "SAVEPOINT script")?;
-    }
-    let mut tx = SqliteTx::new(connection);
-    let outcome = catch_unwind(AssertUnwindSafe(|| script.run(&mut tx)));
-    let SqliteTx { announced, fatal, has_written, .. } = tx;
-    if let Some(error) = fatal {
-        return Err(error.into());
-    }
-    match outcome {
-        Ok(Verdict::Commit) => effects.extend(announced),
-        Ok(Verdict::Undo) | Err(_) if has_savepoint => run_plain(connection, "ROLLBACK TO script")?,
-        Ok(Verdict::Undo) | Err(_) if has_written => return Err(Failure::HalfDone),
-        Ok(Verdict::Undo) | Err(_) => {}
-    }
-    if has_savepoint {
-        run_plain(connection, "RELEASE script")?;
-    }
-    Ok(outcome.is_err())
 }
 
 fn run_plain(connection: &Connection, sql: &str) -> Result<(), StoreError> {
@@ -282,7 +133,7 @@ impl<'a> SqliteTx<'a> {
 
     /// Remembers errors after which the transaction as a whole is lost, whatever the script makes of them.
     fn note(&mut self, error: StoreError) -> StoreError {
-        if matches!(error, StoreError::Unavailable(_) | StoreError::Damaged(_)) {
+        if matches!(error, StoreError::Unavailable(_) | StoreError::DiskFails(_) | StoreError::Damaged(_)) {
             self.fatal.get_or_insert_with(|| error.clone());
         }
         error
@@ -385,6 +236,8 @@ pub(super) fn trouble(error: rusqlite::Error) -> StoreError {
             | ErrorCode::Unknown
             | ErrorCode::TypeMismatch => StoreError::Defect(text),
             ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => StoreError::Damaged(text),
+            // what cannot be read is no less on the disk than before
+            ErrorCode::SystemIoFailure if !is_reading(code.extended_code) => StoreError::DiskFails(text),
             _ => StoreError::Unavailable(text),
         },
         None => StoreError::Defect(text),
@@ -392,7 +245,11 @@ pub(super) fn trouble(error: rusqlite::Error) -> StoreError {
 }
 
 fn is_uniqueness(extended_code: i32) -> bool {
-    matches!(extended_code, rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE | rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY)
+    matches!(extended_code, ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY)
+}
+
+fn is_reading(extended_code: i32) -> bool {
+    matches!(extended_code, ffi::SQLITE_IOERR_READ | ffi::SQLITE_IOERR_SHORT_READ)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Where scripts wait for a thread of an engine. However long that thread is kept by something, nobody waits longer than `WAIT_MAX`: another
 //! looks after those who wait.
 
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 use std::time::{Duration, Instant};
 
@@ -95,12 +95,22 @@ impl Turns {
     /// Waits for somebody, and takes at most so many of those who wait; none of them where all have waited too long. `None` when
     /// the queue is closed and empty.
     pub(super) fn take(&self, most: usize) -> Option<Vec<Box<dyn Script>>> {
+        self.take_within(None, most)
+    }
+
+    /// As `take`, and none of them where nobody comes within this time.
+    pub(super) fn take_within(&self, patience: Option<Duration>, most: usize) -> Option<Vec<Box<dyn Script>>> {
         let mut line = self.line();
         let first = match line.next() {
             Some(first) => first,
             None => {
                 self.backlog.ran_empty();
-                line.others.recv().ok()?
+                match patience.map(|patience| line.others.recv_timeout(patience)) {
+                    None => line.others.recv().ok()?,
+                    Some(Ok(first)) => first,
+                    Some(Err(RecvTimeoutError::Timeout)) => return Some(Vec::new()),
+                    Some(Err(RecvTimeoutError::Disconnected)) => return None,
+                }
             }
         };
         self.backlog.leave(first.share);

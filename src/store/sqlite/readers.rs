@@ -7,8 +7,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex};
+use std::time::Duration;
 
 use rusqlite::Connection;
 
@@ -18,13 +19,26 @@ use crate::store::engine::Script;
 
 /// Connections kept; more are opened when needed and closed after use.
 const KEPT_MAX: usize = 64;
+/// How long somebody waits who comes while nobody may read.
+const SHUT_MAX: Duration = Duration::from_secs(2);
 
 /// The connections.
 pub(super) struct Readers {
     path: PathBuf,
-    kept: Mutex<Vec<Reader>>,
+    kept: Mutex<Kept>,
+    /// Somebody has come back, or all may come again.
+    changed: Condvar,
     /// Two for each commit: odd while one is under way, when some may see it already and others not yet.
     commits: AtomicU64,
+}
+
+#[derive(Default)]
+struct Kept {
+    readers: Vec<Reader>,
+    /// How many are out.
+    in_use: usize,
+    /// Whether nobody may read for the moment.
+    is_shut: bool,
 }
 
 struct Reader {
@@ -36,7 +50,7 @@ struct Reader {
 impl Readers {
     /// None yet.
     pub(super) fn new(path: &Path) -> Readers {
-        Readers { path: path.to_owned(), kept: Mutex::default(), commits: AtomicU64::new(0) }
+        Readers { path: path.to_owned(), kept: Mutex::default(), changed: Condvar::new(), commits: AtomicU64::new(0) }
     }
 
     /// Runs a script against one state, which has every commit that anybody was told of.
@@ -44,15 +58,51 @@ impl Readers {
     /// # Errors
     /// Where there is no reading, or the script panicked.
     pub(super) fn run(&self, script: &mut dyn Script) -> Result<(), StoreError> {
-        let kept = self.kept.lock().expect("nobody panics while holding the readers").pop();
-        let mut reader = match kept {
-            Some(reader) => reader,
-            None => Reader { connection: connect(&self.path)?, state: None },
-        };
+        let mut reader = self.take_out()?;
         let began = reader.begin(self.commits.load(Ordering::SeqCst));
         let outcome = began.and_then(|()| reader.run(script));
-        self.put_back(reader);
+        self.came_back(Some(reader));
         outcome
+    }
+
+    fn take_out(&self) -> Result<Reader, StoreError> {
+        let mut kept = self.kept.lock().expect("nobody panics while holding the readers");
+        if kept.is_shut {
+            let waited = self.changed.wait_timeout_while(kept, SHUT_MAX, |kept| kept.is_shut);
+            kept = waited.expect("nobody panics while holding the readers").0;
+        }
+        if kept.is_shut {
+            return Err(StoreError::Unavailable("the database is being opened anew".into()));
+        }
+        kept.in_use += 1;
+        if let Some(reader) = kept.readers.pop() {
+            return Ok(reader);
+        }
+        drop(kept);
+        let opened = connect(&self.path).map(|connection| Reader { connection, state: None });
+        opened.inspect_err(|_| self.came_back(None))
+    }
+
+    /// Closes all connections and lets nobody open one until what is given is dropped. For the writer.
+    ///
+    /// # Errors
+    /// Where somebody reads for longer than this.
+    pub(super) fn shut(&self, patience: Duration) -> Result<Shut<'_>, StoreError> {
+        let mut kept = self.kept.lock().expect("nobody panics while holding the readers");
+        kept.is_shut = true;
+        kept.readers.clear();
+        let shut = Shut(self);
+        let waited = self.changed.wait_timeout_while(kept, patience, |kept| kept.in_use > 0);
+        let (kept, _) = waited.expect("nobody panics while holding the readers");
+        let in_use = kept.in_use;
+        // what is dropped with an error needs it
+        drop(kept);
+        if in_use > 0 { Err(StoreError::Unavailable("somebody is reading".into())) } else { Ok(shut) }
+    }
+
+    /// Closes what is kept. For the writer, at the end.
+    pub(super) fn close(&self) {
+        self.kept.lock().expect("nobody panics while holding the readers").readers.clear();
     }
 
     /// From now on a state may be an old one: whoever comes begins anew. For the writer, before a commit.
@@ -74,19 +124,35 @@ impl Readers {
 
     fn end_kept(&self) {
         let mut kept = self.kept.lock().expect("nobody panics while holding the readers");
-        kept.iter_mut().for_each(Reader::end);
+        kept.readers.iter_mut().for_each(Reader::end);
     }
 
-    fn put_back(&self, mut reader: Reader) {
+    fn came_back(&self, reader: Option<Reader>) {
         let mut kept = self.kept.lock().expect("nobody panics while holding the readers");
-        // asked under the lock: a commit from here on finds the reader among those that are kept
-        let commits = self.commits.load(Ordering::SeqCst);
-        if is_under_way(commits) || reader.state != Some(commits) {
-            reader.end();
+        if let Some(mut reader) = reader {
+            // asked under the lock: a commit from here on finds the reader among those that are kept
+            let commits = self.commits.load(Ordering::SeqCst);
+            if is_under_way(commits) || reader.state != Some(commits) {
+                reader.end();
+            }
+            if kept.readers.len() < KEPT_MAX && !kept.is_shut {
+                kept.readers.push(reader);
+            }
         }
-        if kept.len() < KEPT_MAX {
-            kept.push(reader);
+        kept.in_use -= 1;
+        if kept.is_shut {
+            self.changed.notify_all();
         }
+    }
+}
+
+/// Nobody reads as long as this is there.
+pub(super) struct Shut<'a>(&'a Readers);
+
+impl Drop for Shut<'_> {
+    fn drop(&mut self) {
+        self.0.kept.lock().expect("nobody panics while holding the readers").is_shut = false;
+        self.0.changed.notify_all();
     }
 }
 
@@ -163,7 +229,7 @@ mod tests {
     }
 
     fn states(store: &Sqlite) -> Vec<Option<u64>> {
-        store.readers.kept.lock().expect("nobody panics").iter().map(|reader| reader.state).collect()
+        store.readers.kept.lock().expect("nobody panics").readers.iter().map(|reader| reader.state).collect()
     }
 
     #[test]

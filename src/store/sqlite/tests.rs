@@ -8,6 +8,7 @@ use futures_util::FutureExt;
 use super::*;
 use crate::backlog::Share;
 use crate::store::Store;
+use crate::store::engine::Verdict;
 
 type Answer = Result<(), StoreError>;
 
