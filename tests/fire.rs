@@ -11,6 +11,8 @@ mod cluster;
 mod cut;
 #[path = "../benches/fire/disk.rs"]
 mod disk;
+#[path = "../benches/fire/flaky.rs"]
+mod flaky;
 #[path = "../benches/fire/http.rs"]
 mod http;
 #[path = "../benches/fire/idle.rs"]
@@ -246,6 +248,11 @@ fn it_is_survived_where_it_can_be_done(trouble: impl Fn(&std::path::Path) -> Opt
     if let Some(came) = trouble(directory.path()) {
         assert!(came.wrong.is_empty(), "{came:?}");
     }
+}
+
+#[test]
+fn a_disk_that_fails_for_a_while_is_written_again_without_a_restart() {
+    it_is_survived_where_it_can_be_done(|directory| Some(flaky::flaky(directory, 4)?.came));
 }
 
 #[test]

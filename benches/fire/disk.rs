@@ -1,6 +1,8 @@
 //! Disks that fail under the server: a file system that has become read-only, with files open; one whose writes fail. Both are real ones,
 //! on an image file that is mounted for this.
 //!
+//! They stay so. One that fails for a while and is well again is in `flaky.rs`.
+//!
 //! Nobody writes at the very moment at which they fail. ext4 says of an `fdatasync` that is under way then, in 2 of 30 tries of a program that did
 //! nothing else, that it was done although it was not; what is lost so is lost for every database.
 
@@ -73,11 +75,13 @@ impl Drop for Disk {
     }
 }
 
-fn quiet(command: &mut Command) -> &mut Command {
+/// Without its words.
+pub fn quiet(command: &mut Command) -> &mut Command {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null())
 }
 
-fn did(command: &mut Command) -> bool {
+/// Whether it went well.
+pub fn did(command: &mut Command) -> bool {
     quiet(command).status().is_ok_and(|status| status.success())
 }
 
@@ -140,8 +144,7 @@ pub fn read_only_for_images(directory: &Path) -> Option<Came> {
 /// Nothing can be written to the disk any more: the disk's image is on another file system, which becomes read-only. The first who waits
 /// for what was written is told EIO, and so is the journal, after which there is nothing to write to. `None` as before.
 ///
-/// That the disk is well again while the server runs is not tried: a disk on a `tmpfs` without room, which would be, lies. Of a write
-/// that fits in part the loop device says that it was done.
+/// It stays so: a journal that could not be written stops ext4 for good.
 pub fn failing(directory: &Path) -> Option<Came> {
     let outer = Disk::make(directory.join("image"), directory.join("outer"), "errors=remount-ro", 192)?;
     let place = directory.join("server/data");

@@ -57,13 +57,18 @@ impl Load {
         self.promises.extend(clients.map(|client| client.join().expect("a client does not panic")));
     }
 
+    /// Compares what is there with what was acknowledged, when the clients have stopped. Nothing else may be there from then on.
+    pub fn compares(&mut self, process: &Process) {
+        check(process, &self.token, &mut self.promises, &self.counts);
+    }
+
     /// Has the clients stop when all goes well again, or have stopped, and compares what is there with what was acknowledged.
     pub fn ends(mut self, process: &Process, mut came: Came) -> Came {
         if !self.clients.is_empty() {
             self.goes_well();
             self.stops();
         }
-        check(process, &self.token, &mut self.promises, &self.counts);
+        self.compares(process);
         for (what, counter) in [("lost or answered wrongly", &self.counts.wrong), ("hangs", &self.counts.hangs)] {
             if self.counts.of(counter) > 0 {
                 came.wrong.push(format!("{what}: {}", self.counts.of(counter)));

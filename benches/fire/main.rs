@@ -3,6 +3,7 @@
 //!     cargo bench --bench fire -- lost-updates --writes 1000000 --engine postgres --processes 2
 //!     cargo bench --bench fire -- kill --rounds 200 --engine sqlite|postgres|primary
 //!     cargo bench --bench fire -- trouble
+//!     cargo bench --bench fire -- flaky --rounds 20
 //!     cargo bench --bench fire -- hosts --rounds 12
 //!     cargo bench --bench fire -- patroni --rounds 18
 //!     cargo bench --bench fire -- first-starts --rounds 20
@@ -24,6 +25,7 @@ mod cluster;
 mod cut;
 mod disk;
 mod failover;
+mod flaky;
 mod hosts;
 mod http;
 mod idle;
@@ -137,6 +139,18 @@ fn main() {
             ];
             came.iter().flatten().map(print_trouble).sum()
         }
+        Some("flaky") => {
+            let flaky = flaky::flaky(directory.path(), number(&arguments, "--rounds", 20) as u32);
+            if let Some(flaky) = &flaky {
+                let at = |place: usize| flaky.healed.get(place).map_or(0.0, |seconds| seconds * 1e3);
+                let (median, worst) = (at(flaky.healed.len() / 2), at(flaky.healed.len().saturating_sub(1)));
+                println!("{} times well again: median {median:.0} ms, worst {worst:.0} ms", flaky.healed.len());
+            }
+            let right = "mount a file system of its own, and a loop device on it";
+            allowed("a disk that fails for a while", right, flaky.map(|flaky| flaky.came))
+                .as_ref()
+                .map_or(0, print_trouble)
+        }
         Some("start") => {
             let size = start::Size {
                 servers: number(&arguments, "--servers", 10_000),
@@ -196,7 +210,7 @@ fn main() {
         // cargo bench without a word, and cargo test --benches
         _ => {
             println!(
-                "usage: cargo bench --bench fire -- lost-updates|kill|trouble|hosts|patroni|published|keys|overload|idle|start …"
+                "usage: cargo bench --bench fire -- lost-updates|kill|trouble|flaky|hosts|patroni|published|keys|overload|idle|start …"
             );
             0
         }

@@ -237,7 +237,9 @@ pub(super) fn trouble(error: rusqlite::Error) -> StoreError {
             | ErrorCode::TypeMismatch => StoreError::Defect(text),
             ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => StoreError::Damaged(text),
             // what cannot be read is no less on the disk than before
-            ErrorCode::SystemIoFailure if !is_reading(code.extended_code) => StoreError::DiskFails(text),
+            ErrorCode::SystemIoFailure if !is_reading(code.extended_code) => {
+                StoreError::DiskFails(format!("{text}, SQLite's {}", code.extended_code))
+            }
             _ => StoreError::Unavailable(text),
         },
         None => StoreError::Defect(text),

@@ -146,7 +146,9 @@ impl Wound {
     /// Takes out of the log what is not of acknowledged commits, and has the disk keep it so.
     fn cut(&self, path: &Path) -> Result<(), StoreError> {
         let Some(pages) = self.pages else {
-            return Err(StoreError::DiskFails("it is not certain what was acknowledged: start the server again".into()));
+            return Err(StoreError::DiskFails(
+                "it is not certain what was acknowledged: start the server again".into(),
+            ));
         };
         let bytes = match u64::from(pages) {
             0 => 0,
@@ -164,12 +166,7 @@ impl Wound {
     }
 
     /// Closes all connections and opens the database again, so that its log is read from the beginning.
-    fn open_anew(
-        &self,
-        path: &Path,
-        writer: &mut Option<Connection>,
-        readers: &Readers,
-    ) -> Result<(), StoreError> {
+    fn open_anew(&self, path: &Path, writer: &mut Option<Connection>, readers: &Readers) -> Result<(), StoreError> {
         let _shut = readers.shut(READERS_WAIT)?;
         *writer = None;
         // Nobody has it open: SQLite's locks on it are this process's, and would go when this is closed.

@@ -170,7 +170,6 @@ enum Undone {
     Alone,
 }
 
-
 /// Ends a transaction of which nothing is kept.
 fn give_up(connection: &Connection) {
     if !connection.is_autocommit() {
@@ -249,5 +248,3 @@ fn run_one(
     }
     Ok(outcome.is_err())
 }
-
-
