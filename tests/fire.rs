@@ -252,7 +252,7 @@ fn it_is_survived_where_it_can_be_done(trouble: impl Fn(&std::path::Path) -> Opt
 
 #[test]
 fn a_disk_that_fails_for_a_while_is_written_again_without_a_restart() {
-    it_is_survived_where_it_can_be_done(|directory| Some(flaky::flaky(directory, 4)?.came));
+    the_disk_is_survived(|directory| Some(flaky::flaky(directory, 4)?.came));
 }
 
 #[test]

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use super::disk::{did, quiet};
 use super::load::Load;
+use super::process::Process;
 use super::trouble::{Came, Watch, started};
 
 /// How large it is.
@@ -148,7 +149,9 @@ pub struct Flaky {
     pub healed: Vec<f64>,
 }
 
-/// The disk fails and is well again so many times under clients that never stop; `None` where this machine has no such disk for us.
+/// The disk fails and is well again so many times under clients that never stop. At the end it fails once more, and the server is
+/// killed and started again while the system goes on, and goes on writing; then the disk is mounted anew, as after a loss of power, and nothing
+/// may be other than it was. `None` where this machine has no such disk for us.
 pub fn flaky(directory: &Path, rounds: u32) -> Option<Flaky> {
     fs::create_dir_all(directory).expect("a directory");
     let disk = FlakyDisk::make(directory, directory.join("server/data"))?;
@@ -157,41 +160,79 @@ pub fn flaky(directory: &Path, rounds: u32) -> Option<Flaky> {
     let mut watch = Watch::new(&process, "the disk fails and is well again");
     let mut healed = Vec::new();
     for round in 0..rounds {
-        load.goes_well();
+        goes_well_for_a_while(round, &process, &load);
         disk.be(if round % 3 == 2 { Doing::FailsToSync } else { Doing::FailsToWrite });
-        let when = "on a failing disk";
-        for turn in 0..10 {
-            let said = watch.put(&format!("eio{round}-{turn}"));
-            watch.must(when, &said, 503);
-            watch.get(when, 200);
-        }
-        if round % 2 == 0 {
-            disk.write_back();
-        }
-        watch.many_read(when);
-        let said = watch.put("last");
-        watch.must(when, &said, 503);
+        fails(round, &disk, &mut watch);
         disk.be(Doing::Well);
-        let begun = Instant::now();
-        while watch.put(&format!("well{round}")).status() != 200 {
-            if begun.elapsed() > PATIENCE {
-                watch.wrong(format!("round {round}: it is not well again: {}", process.log_end()));
-                return Some(Flaky { came: watch.recovers(), healed });
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        healed.push(begun.elapsed().as_secs_f64());
+        healed.push(is_well_within(PATIENCE, &mut watch).as_secs_f64());
     }
     load.goes_well();
+    disk.be(Doing::FailsToWrite);
+    let said = watch.put("end");
+    watch.must("before the end", &said, 503);
     load.stops();
+    process.kill();
+    disk.be(Doing::Well);
+    starts(&mut process, &mut watch);
+    is_well_within(PATIENCE, &mut watch);
     load.compares(&process);
+    let mut later = Load::on(&process);
+    later.goes_well();
+    later.stops();
     process.kill();
     disk.mount_anew();
+    starts(&mut process, &mut watch);
+    let came = load.ends(&process, watch.recovers());
+    healed.sort_by(f64::total_cmp);
+    Some(Flaky { came: later.ends(&process, came), healed })
+}
+
+/// In some rounds for so long that a part of the log has been moved into the file.
+fn goes_well_for_a_while(round: u32, process: &Process, load: &Load) {
+    let begun = Instant::now();
+    load.goes_well();
+    while round % 3 == 1 && has_moved_little(process) && begun.elapsed() < PATIENCE {
+        load.goes_well();
+    }
+}
+
+/// Whether the log of the database is shorter than where it is moved for the first time, by far.
+fn has_moved_little(process: &Process) -> bool {
+    fs::metadata(process.data().join("kilonova.db-wal")).is_ok_and(|log| log.len() < 3 << 20)
+}
+
+/// Nothing is written, all is read.
+fn fails(round: u32, disk: &FlakyDisk, watch: &mut Watch) {
+    let when = "on a failing disk";
+    for turn in 0..10 {
+        let said = watch.put(&format!("eio{round}-{turn}"));
+        watch.must(when, &said, 503);
+        watch.get(when, 200);
+    }
+    if !round.is_multiple_of(4) {
+        disk.write_back();
+    }
+    watch.many_read(when);
+    let said = watch.put("last");
+    watch.must(when, &said, 503);
+}
+
+/// How long it takes until a change is acknowledged.
+fn is_well_within(patience: Duration, watch: &mut Watch) -> Duration {
+    let begun = Instant::now();
+    while watch.put("well").status() != 200 {
+        if begun.elapsed() > patience {
+            watch.wrong(format!("it is not well after {patience:?}"));
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    begun.elapsed()
+}
+
+fn starts(process: &mut Process, watch: &mut Watch) {
     if process.start().is_err() {
         watch.wrong(format!("it does not start: {}", process.log_end()));
     }
-    watch.connects_anew(&process);
-    let came = watch.recovers();
-    healed.sort_by(f64::total_cmp);
-    Some(Flaky { came: load.ends(&process, came), healed })
+    watch.connects_anew(process);
 }

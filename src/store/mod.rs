@@ -60,7 +60,11 @@ impl Store {
         if matches!(purpose, Purpose::Look | Purpose::Change) && !path.exists() {
             return Err(StoreError::Unavailable(format!("there is no {}", path.display())));
         }
-        Store::prepared(Arc::new(sqlite::Sqlite::open(&path)?), purpose).await
+        let engine = match purpose {
+            Purpose::Look => sqlite::Sqlite::open_beside(&path)?,
+            Purpose::Serve | Purpose::Import | Purpose::Change => sqlite::Sqlite::open(&path)?,
+        };
+        Store::prepared(Arc::new(engine), purpose).await
     }
 
     /// Keeps everything on this engine, whose schema is brought up to date first: for the embedded database, or from the same step.

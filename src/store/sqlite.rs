@@ -18,7 +18,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql, ffi, types::ToSqlOutput, types::ValueRef};
 
 use self::readers::Readers;
-use self::writer::Writer;
+use self::writer::{Standing, Writer};
 use super::engine::{Effect, Engine, Row, Script, StoreError, Tx, Value, wait_for};
 use super::turns::{Queue, queue};
 use crate::backlog::Bounds;
@@ -51,10 +51,22 @@ impl Sqlite {
     /// # Errors
     /// `Unavailable` where the file cannot be opened, is locked by another process, or is not a database.
     pub fn open(path: &Path) -> Result<Sqlite, StoreError> {
+        Sqlite::open_as(path, Standing::Owner)
+    }
+
+    /// Opens the file to read it, maybe beside a server that writes to it.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub fn open_beside(path: &Path) -> Result<Sqlite, StoreError> {
+        Sqlite::open_as(path, Standing::Guest)
+    }
+
+    fn open_as(path: &Path, standing: Standing) -> Result<Sqlite, StoreError> {
         keep_private(path);
         let readers = Arc::new(Readers::new(path));
         let listener: Arc<OnceLock<Listener>> = Arc::default();
-        let writer = Writer::open(path, readers.clone(), listener.clone())?;
+        let writer = Writer::open(path, standing, readers.clone(), listener.clone())?;
         let (queue, turns) = queue(Bounds { burst_max: WAITING_MAX, standing_min: WAITING_STANDING, hands: 1 })?;
         let writer = std::thread::Builder::new()
             .name("sqlite-writer".into())

@@ -123,6 +123,7 @@ async fn a_failing_disk_and_a_damaged_page_are_no_service_and_no_wrong_answer() 
     let (_house, faults, member, path) = prepared().await;
     for error in [
         StoreError::Unavailable("disk I/O error".into()),
+        StoreError::DiskFails("disk I/O error".into()),
         StoreError::Damaged("database disk image is malformed".into()),
         StoreError::Overloaded,
     ] {

@@ -17,9 +17,19 @@ use crate::store::turns::Turns;
 /// As many scripts as one commit may carry; more wait for the next.
 const BATCH_MAX: usize = 1024;
 
+/// Whether anybody else may have the file.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Standing {
+    /// Nobody else writes: the data directory is this process's.
+    Owner,
+    /// A server may be at it.
+    Guest,
+}
+
 /// The only one who writes to the file.
 pub(super) struct Writer {
     path: PathBuf,
+    standing: Standing,
     /// There, but for a disk that fails at the moment at which it is opened anew.
     connection: Option<Connection>,
     /// There, while the disk is well.
@@ -37,13 +47,18 @@ impl Writer {
     /// `Unavailable` where the file cannot be opened, is locked by another process, or is not a database.
     pub(super) fn open(
         path: &Path,
+        standing: Standing,
         readers: Arc<Readers>,
         listener: Arc<OnceLock<Listener>>,
     ) -> Result<Writer, StoreError> {
         let mut connection = connect(path)?;
         let log = LogKeeper::start(&mut connection, path, readers.clone())?;
-        let wound = Wound::left_behind(path, &connection, log.pages());
-        Ok(Writer { path: path.to_owned(), connection: Some(connection), log: Some(log), readers, listener, wound })
+        let wound = match standing {
+            Standing::Owner => Wound::left_behind(path, &connection, log.pages()),
+            Standing::Guest => None,
+        };
+        let (path, connection, log) = (path.to_owned(), Some(connection), Some(log));
+        Ok(Writer { path, standing, connection, log, readers, listener, wound })
     }
 
     /// Writes until nobody can ask for it any more.
@@ -61,8 +76,9 @@ impl Writer {
     }
 
     /// The disk has failed: nothing is written from here on, and what was not acknowledged goes.
-    pub(super) fn is_wounded(&mut self, error: &StoreError) {
-        if self.wound.is_none() {
+    pub(super) fn note_wound(&mut self, error: &StoreError) {
+        // a guest does not know what of the log is acknowledged
+        if self.wound.is_none() && self.standing == Standing::Owner {
             let pages = self.log.as_ref().map_or(0, LogKeeper::pages);
             self.wound = Some(Wound::new(&self.path, self.connection.as_ref(), pages, error));
         }
@@ -70,7 +86,7 @@ impl Writer {
 
     pub(super) fn try_to_heal(&mut self) {
         if let Some(error) = self.log.as_ref().and_then(LogKeeper::trouble) {
-            self.is_wounded(&error);
+            self.note_wound(&error);
         }
         let Some(wound) = &mut self.wound else { return };
         // whoever moves the log now would do it beside the one who heals it
@@ -102,7 +118,7 @@ impl Writer {
                 let error = failure.into_error();
                 if let StoreError::DiskFails(_) = error {
                     // before anybody is told that it was not done
-                    self.is_wounded(&error);
+                    self.note_wound(&error);
                 }
                 batch.into_iter().for_each(|script| script.finish(Err(error.clone())));
             }

@@ -9,7 +9,7 @@ use super::*;
 use crate::store::Tx;
 use crate::store::engine::{Script, Verdict};
 use crate::store::sqlite::run_plain;
-use crate::store::sqlite::writer::Writer;
+use crate::store::sqlite::writer::{Standing, Writer};
 
 type Answer = Result<(), StoreError>;
 
@@ -55,7 +55,7 @@ impl Bench {
     }
 
     fn disk_fails(&mut self) {
-        self.writer.is_wounded(&StoreError::DiskFails("disk I/O error".into()));
+        self.writer.note_wound(&StoreError::DiskFails("disk I/O error".into()));
     }
 
     /// What is in copies of the files, as the next start would find it.
@@ -66,7 +66,8 @@ impl Bench {
 }
 
 fn writer(path: &Path) -> Writer {
-    Writer::open(path, Arc::new(Readers::new(path)), Arc::new(OnceLock::new())).expect("a fresh database opens")
+    let (readers, listener) = (Arc::new(Readers::new(path)), Arc::new(OnceLock::new()));
+    Writer::open(path, Standing::Owner, readers, listener).expect("a fresh database opens")
 }
 
 fn copied(path: &Path) -> tempfile::TempDir {
@@ -188,4 +189,18 @@ fn a_server_that_was_ended_while_its_disk_failed_is_healed_by_the_next() {
     assert_eq!(std::fs::metadata(log_file(&path)).expect("there is a log").len(), 0, "all of it is in the file");
     next.can_insert(3);
     assert_eq!(next.found_by_a_start(), [1, 2, 3]);
+}
+
+#[test]
+fn a_guest_leaves_the_log_to_whoever_writes_it() {
+    let mut bench = Bench::new();
+    bench.can_insert(1);
+    std::fs::write(mark(&bench.path()), "").expect("there is room");
+    let (readers, listener) = (Arc::new(Readers::new(&bench.path())), Arc::new(OnceLock::new()));
+    let mut guest = Writer::open(&bench.path(), Standing::Guest, readers, listener).expect("it opens");
+    bench.can_insert(2);
+    guest.note_wound(&StoreError::DiskFails("disk I/O error".into()));
+    guest.try_to_heal();
+    assert!(mark(&bench.path()).exists());
+    assert_eq!(bench.found_by_a_start(), [1, 2]);
 }
