@@ -234,7 +234,7 @@ const STEPS_TO_6: [&str; 6] = [
     include_str!("../../migrations/0006_lists.sql"),
 ];
 
-/// Puts a database back to step 6 of the schema, with these servers in it.
+/// Puts a database back to step 6 of the schema, with these servers in it, and two images.
 fn as_of_step_6(tx: &mut dyn Tx, servers: &[&str]) -> Result<(), StoreError> {
     for table in migrate::tables().iter().rev() {
         tx.execute(&format!("DROP TABLE {}", table.name), &[])?;
@@ -250,11 +250,18 @@ fn as_of_step_6(tx: &mut dyn Tx, servers: &[&str]) -> Result<(), StoreError> {
             &[(*id).into()],
         )?;
     }
+    for (id, name) in [("named", Some("old")), ("nameless", None)] {
+        tx.execute(
+            "INSERT INTO images (id, owner, name, status, visibility, protected, os_hidden, min_ram, min_disk, tags, properties, \
+             created_at, updated_at) VALUES ($1, 'p', $2, 'queued', 'private', 0, 0, 0, 0, '[]', '{}', 0, 0)",
+            &[id.into(), name.into()],
+        )?;
+    }
     Ok(())
 }
 
 #[tokio::test]
-async fn servers_of_an_older_schema_are_found_by_their_numbers() {
+async fn servers_of_an_older_schema_are_found_by_their_numbers_and_its_images_by_their_names() {
     const IDS: [&str; 3] =
         [SERVER, "ffffffff-ffff-4fff-bfff-ffffffffffff", "01234567-89ab-4cde-8f01-23456789abcd"];
     let directory = directory();
@@ -267,7 +274,8 @@ async fn servers_of_an_older_schema_are_found_by_their_numbers() {
         found.into_iter().map(|found| Ok(found?.is_some())).collect::<Result<Vec<bool>, StoreError>>()
     };
     assert_eq!(store.read(items).await.expect("a read"), [true; 3]);
-    let wrong: Vec<String> = findings(&store).await.into_iter().filter(|found| found.contains("number")).collect();
+    let is_about = |found: &String| found.contains("number") || found.contains("sort_name");
+    let wrong: Vec<String> = findings(&store).await.into_iter().filter(is_about).collect();
     assert_eq!(wrong, Vec::<String>::new());
 }
 
