@@ -281,9 +281,20 @@ pub fn storm_of(
 }
 
 impl Promises {
-    /// Looks which of the possibilities it is, if somebody says.
+    /// Looks which of the possibilities it is, if somebody says. Not before another change of the same was acknowledged: one that was answered 503
+    /// because no standby confirmed it holds its place, and is done when one does; whoever gets a change through comes after it.
     fn settle(&mut self, client: &mut Client) {
         for known in [&mut self.shared, &mut self.own] {
+            let change = Change::Put(format!("c{}-settled", self.number), "here".into());
+            if !matches!(change.ask(client, &known.path), Said::Answer(200, ..)) {
+                // it may still be done, like those before it
+                let after: Vec<Items> = known.possible.iter().map(|items| change.to(items)).collect();
+                known
+                    .possible
+                    .extend(after.into_iter().filter(|items| !known.possible.contains(items)).collect::<Vec<_>>());
+                continue;
+            }
+            known.possible.iter_mut().for_each(|items| *items = change.to(items));
             let there =
                 client.ask("GET", &known.path, "").json().as_ref().and_then(|json| items_of(json, &known.prefix));
             if let Some(there) = there.filter(|there| known.possible.contains(there)) {
