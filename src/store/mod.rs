@@ -92,7 +92,8 @@ impl Store {
         let script = move |tx: &mut dyn Tx| migrate::prepare(tx, purpose, migrate::with_collation);
         let (waiting, answer) = waiting(Share::OWN, script);
         let opening = tokio::task::spawn_blocking(move || {
-            let engine = postgres::Postgres::open(&url)?;
+            let turn = (purpose == Purpose::Serve).then_some(postgres::TURN);
+            let engine = postgres::Postgres::open(&url, turn)?;
             match purpose {
                 Purpose::Serve | Purpose::Import => postgres::write_alone(&url, waiting)?,
                 Purpose::Look | Purpose::Change => engine.read(waiting),

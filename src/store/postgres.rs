@@ -16,6 +16,7 @@ mod row;
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use super::engine::{Effect, Engine, Script, StoreError, wait_for};
 use super::turns::{Queue, queue};
@@ -29,6 +30,9 @@ use reach::Reach;
 
 /// As many scripts as may wait in a burst, to write and to read; fewer where they do not catch up.
 const WAITING_MAX: usize = 4096;
+/// How long a script may take in all from its turn on where clients wait for it, with what it is run again, and with asking what became of its
+/// commit.
+pub const TURN: Duration = Duration::from_secs(10);
 /// Threads that read.
 const READERS: usize = 8;
 /// Any number that nobody else locks: "kilonova" on a telephone's keys.
@@ -46,11 +50,12 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Connects to `postgres://user@host1,host2/database`. Several hosts are tried in turn for one that accepts writes.
+    /// Connects to `postgres://user@host1,host2/database`. Several hosts are tried in turn for one that accepts writes. Whoever has
+    /// their turn is answered within the time `turn`, if there is one: one who looks at all there is has none.
     ///
     /// # Errors
     /// `Unavailable` where the URL cannot be read or no host answers.
-    pub fn open(url: &str) -> Result<Postgres, StoreError> {
+    pub fn open(url: &str, turn: Option<Duration>) -> Result<Postgres, StoreError> {
         let hosts = Hosts::of(url)?;
         // the first connection shows now, and not at the first request, that the URL is good
         drop(Connection::open(&hosts)?);
@@ -59,11 +64,12 @@ impl Postgres {
         let listener: Arc<OnceLock<Listener>> = Arc::default();
         let mut threads = Vec::new();
         let (writer, turns) = queue(Bounds { burst_max: WAITING_MAX, standing_min: BATCH_MAX / 2, hands: 1 })?;
-        let lane = Lane::new(&hosts, Connection::open_for_writing, &writing, &listener).and_shows(&reading);
+        let lane =
+            Lane::new(&hosts, Connection::open_for_writing, &writing, &listener).and_shows(&reading).within(turn);
         threads.push(spawn("postgres-writer".into(), move || lane.write_batches(&turns))?);
         let (readers, turns) = queue(Bounds { burst_max: WAITING_MAX, standing_min: READERS, hands: READERS })?;
         for number in 0..READERS {
-            let lane = Lane::new(&hosts, Connection::open_for_reading, &reading, &listener);
+            let lane = Lane::new(&hosts, Connection::open_for_reading, &reading, &listener).within(turn);
             let turns = turns.clone();
             threads.push(spawn(format!("postgres-reader-{number}"), move || lane.read_each(&turns))?);
         }
@@ -86,7 +92,7 @@ pub fn write_alone(url: &str, script: Box<dyn Script>) -> Result<(), StoreError>
     connection.leave_marks().map_err(refused)?;
     let mut batch = [script];
     let outcome = loop {
-        match batch::write(&mut connection, &mut batch, Undoing::All, &mut Kept::default()) {
+        match batch::write(&mut connection, &mut batch, (Undoing::All, Instant::now()), &mut Kept::default()) {
             // processes of before may still be at work
             Err(Lost::Conflict(_)) => connection.rollback().map_err(refused)?,
             Err(lost) => break Err(lost.as_error()),

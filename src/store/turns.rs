@@ -50,12 +50,13 @@ fn look_after(line: Weak<Mutex<Line>>, backlog: Arc<Backlog>) -> Result<(), Stor
     let look = move || {
         while let Some(line) = line.upgrade() {
             // where somebody has the line they are about to take the first of it, or there is none
-            match line.try_lock() {
-                Ok(mut line) => line.refuse_late(Instant::now(), &backlog),
-                Err(TryLockError::Poisoned(line)) => line.into_inner().refuse_late(Instant::now(), &backlog),
-                Err(TryLockError::WouldBlock) => {}
-            }
+            let late = match line.try_lock() {
+                Ok(mut line) => line.late(Instant::now(), &backlog),
+                Err(TryLockError::Poisoned(line)) => line.into_inner().late(Instant::now(), &backlog),
+                Err(TryLockError::WouldBlock) => Vec::new(),
+            };
             drop(line);
+            refuse_all(late);
             std::thread::sleep(LOOK);
         }
     };
@@ -113,18 +114,23 @@ impl Turns {
                 }
             }
         };
-        self.backlog.leave(first.share);
         let now = Instant::now();
-        let mut batch: Vec<_> = first.in_time(now).into_iter().collect();
-        let mut taken = 1;
-        while batch.len() < most
-            && let Some(accepted) = line.next()
-        {
+        let (mut batch, mut late, mut taken, mut next) = (Vec::new(), Vec::new(), 0, Some(first));
+        while let Some(accepted) = next.take() {
             self.backlog.leave(accepted.share);
-            batch.extend(accepted.in_time(now));
             taken += 1;
+            if accepted.is_late(now) {
+                late.push(accepted);
+            } else {
+                batch.push(accepted.script);
+            }
+            if batch.len() < most {
+                next = line.next();
+            }
         }
+        drop(line);
         self.backlog.taken(taken, now);
+        refuse_all(late);
         Some(batch)
     }
 
@@ -139,17 +145,24 @@ impl Line {
         self.first.take().or_else(|| self.others.try_recv().ok())
     }
 
-    /// Refuses those who have waited too long.
-    fn refuse_late(&mut self, now: Instant, backlog: &Backlog) {
+    /// Those who have waited too long, who wait no more.
+    fn late(&mut self, now: Instant, backlog: &Backlog) -> Vec<Accepted> {
+        let mut late = Vec::new();
         while let Some(oldest) = self.next() {
             if !oldest.is_late(now) {
                 self.first = Some(oldest);
-                return;
+                break;
             }
             backlog.leave(oldest.share);
-            oldest.refuse(StoreError::Overloaded);
+            late.push(oldest);
         }
+        late
     }
+}
+
+/// Tells them. Without the line: whoever is refused may own the engine, which then ends, and waits for its threads.
+fn refuse_all(late: Vec<Accepted>) {
+    late.into_iter().for_each(|accepted| accepted.refuse(StoreError::Overloaded));
 }
 
 /// A script that waits for its turn.
@@ -162,15 +175,6 @@ struct Accepted {
 impl Accepted {
     fn is_late(&self, now: Instant) -> bool {
         now.saturating_duration_since(self.since) > WAIT_MAX
-    }
-
-    /// The script, unless it has waited too long, which its caller is told.
-    fn in_time(self, now: Instant) -> Option<Box<dyn Script>> {
-        if !self.is_late(now) {
-            return Some(self.script);
-        }
-        self.refuse(StoreError::Overloaded);
-        None
     }
 
     /// Says no.
@@ -207,7 +211,7 @@ mod tests {
         [1, 2].into_iter().for_each(put);
         let between = Instant::now();
         [3, 4].into_iter().for_each(put);
-        turns.line().refuse_late(between + WAIT_MAX, &turns.backlog);
+        refuse_all(turns.line().late(between + WAIT_MAX, &turns.backlog));
         assert_eq!(hears.try_iter().collect::<Vec<_>>(), [(1, true), (2, true)]);
         // the others are still there, in their order
         let taken = turns.take(8).expect("it is open");

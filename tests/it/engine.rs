@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use kilonova::store::engine::Engine;
-use kilonova::store::postgres::Postgres;
+use kilonova::store::postgres::{self, Postgres};
 use kilonova::store::sqlite::{self, Sqlite};
 use kilonova::store::{Purpose, Store, StoreError};
 
@@ -26,7 +26,7 @@ pub async fn raw(directory: &Path) -> Arc<dyn Engine> {
         return Arc::new(Sqlite::open(&directory.join(sqlite::FILE)).expect("a database that was just made"));
     }
     let url = std::fs::read_to_string(directory.join("database-url")).expect("the note was just written");
-    let opening = tokio::task::spawn_blocking(move || Postgres::open(&url));
+    let opening = tokio::task::spawn_blocking(move || Postgres::open(&url, Some(postgres::TURN)));
     Arc::new(opening.await.expect("no panic").expect("a database that was just made"))
 }
 

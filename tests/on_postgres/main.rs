@@ -10,3 +10,4 @@ mod connections;
 mod encryption;
 mod failing;
 mod proxy;
+mod turns;

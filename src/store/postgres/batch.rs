@@ -5,6 +5,7 @@
 //! savepoint it keeps a predicate lock on a row even where the row is written afterwards, which makes it see conflicts that are none.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
 
 use super::connection::Connection;
 use super::lost::Lost;
@@ -15,7 +16,7 @@ use crate::store::engine::{Effect, Row, Script, StoreError, Tx, Value, Verdict};
 /// What is known of a batch when all of its scripts have run.
 #[derive(Default)]
 pub struct Kept {
-    /// Of each script, whether it did.
+    /// Of each script that was run, whether it did.
     pub panicked: Vec<bool>,
     /// What those that were not undone announce.
     pub effects: Vec<Effect>,
@@ -31,19 +32,22 @@ pub enum Undoing {
     Each,
 }
 
-/// One commit for many scripts.
+/// One commit for many scripts: for the first, and for those whose turn comes by the moment `until`.
 ///
 /// # Errors
 /// Why nothing of it was kept; `Undone` where a script has to be undone and the others with it.
 pub fn write(
     connection: &mut Connection,
     batch: &mut [Box<dyn Script>],
-    undoing: Undoing,
+    (undoing, until): (Undoing, Instant),
     kept: &mut Kept,
 ) -> Result<(), Lost> {
     let is_one = batch.len() == 1;
     connection.later("BEGIN ISOLATION LEVEL SERIALIZABLE");
     for script in batch {
+        if !kept.panicked.is_empty() && Instant::now() >= until {
+            break;
+        }
         if undoing == Undoing::Each {
             connection.plain("SAVEPOINT script")?;
         }

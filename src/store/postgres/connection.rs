@@ -26,8 +26,6 @@ const STATEMENTS_KEPT: usize = 512;
 const LATER_MAX: usize = 32;
 /// How long a host may take from the first packet to its greeting.
 const HELLO: Duration = Duration::from_secs(2);
-/// How long it may take to find a host and to make ready there, where nobody says.
-const OPENING: Duration = Duration::from_secs(30);
 /// How long any answer may take; a little longer than the server's own limit, which keeps the connection.
 const ANSWER: Duration = Duration::from_secs(5);
 /// What every connection promises: bounded statements, no time spent on compiling small ones, and that the server, too, notices when the
@@ -63,8 +61,8 @@ pub struct Connection {
     later: Vec<Later>,
     mark: Option<Mark>,
     answer_time: Duration,
-    /// When the last answer must be there, however long any may take.
-    end: Option<Instant>,
+    /// When whatever is asked is to be answered, or given up, however long an answer may take.
+    pub end: Option<Instant>,
     // dropped last: the client's farewell needs it
     runtime: Runtime,
 }
@@ -75,19 +73,19 @@ impl Connection {
     /// # Errors
     /// `Unavailable` where no host answers.
     pub fn open(hosts: &Hosts) -> Result<Connection, StoreError> {
-        Connection::open_by(hosts, Instant::now() + OPENING)
+        Connection::open_by(hosts, None)
     }
 
-    fn open_by(hosts: &Hosts, end: Instant) -> Result<Connection, StoreError> {
+    fn open_by(hosts: &Hosts, end: Option<Instant>) -> Result<Connection, StoreError> {
         Connection::open_one(hosts, Needs::Writes, end)
     }
 
     /// Connects for reading: to the first host that takes writes; where none does, to one that has all there is to be read all the same, which
-    /// a standby may not have. By the moment `end`.
+    /// a standby may not have. By the moment `end`, if there is one.
     ///
     /// # Errors
     /// `Unavailable` where no host answers in time.
-    pub fn open_for_reading(hosts: &Hosts, end: Instant) -> Result<Connection, StoreError> {
+    pub fn open_for_reading(hosts: &Hosts, end: Option<Instant>) -> Result<Connection, StoreError> {
         match Connection::open_by(hosts, end) {
             Err(StoreError::Unavailable(why)) if why.contains(TAKES_NO_WRITES) => {
                 Connection::open_one(hosts, Needs::Reads, end).map_err(|_| StoreError::Unavailable(why))
@@ -96,14 +94,14 @@ impl Connection {
         }
     }
 
-    fn open_one(hosts: &Hosts, needs: Needs, end: Instant) -> Result<Connection, StoreError> {
+    fn open_one(hosts: &Hosts, needs: Needs, end: Option<Instant>) -> Result<Connection, StoreError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| StoreError::Unavailable(error.to_string()))?;
         let connector = hosts.connector()?;
         let mut troubles = Vec::new();
         let from = hosts.seat();
         for (place, config) in hosts.each(from) {
-            let time = HELLO.min(end.saturating_duration_since(Instant::now()));
+            let time = time_left(end, HELLO);
             if time.is_zero() {
                 troubles.push("no time is left to try another host".into());
                 break;
@@ -140,13 +138,13 @@ impl Connection {
         Err(StoreError::Unavailable(troubles.join("; ")))
     }
 
-    /// Connects for writing: gives the connection its row among the marks, and takes away those of long ago. By the moment `end`.
+    /// Connects for writing: gives the connection its row among the marks, and takes away those of long ago. By the moment `end`, if there is one.
     ///
     /// # Errors
     /// `Unavailable` where no host answers in time.
-    pub fn open_for_writing(hosts: &Hosts, end: Instant) -> Result<Connection, StoreError> {
+    pub fn open_for_writing(hosts: &Hosts, end: Option<Instant>) -> Result<Connection, StoreError> {
         let mut connection = Connection::open_by(hosts, end)?;
-        connection.end_by(end);
+        connection.end = end;
         let lost = |lost: Lost| lost.as_error();
         // another may be at it, and they can wait
         let _ = connection.plain("DELETE FROM commit_marks WHERE seen < now() - INTERVAL '2 days'");
@@ -158,15 +156,9 @@ impl Connection {
         Ok(connection)
     }
 
-    /// Has whatever is asked from now on be answered by this moment, or be given up.
-    pub fn end_by(&mut self, end: Instant) {
-        self.end = Some(end);
-    }
-
     /// How long the next answer may take.
     fn time(&self) -> Duration {
-        let left = self.end.map(|end| end.saturating_duration_since(Instant::now()));
-        left.map_or(self.answer_time, |left| left.min(self.answer_time))
+        time_left(self.end, self.answer_time)
     }
 
     /// Lets everything take as long as it takes: for those who wait for other processes, or change all there is.
@@ -291,6 +283,11 @@ fn sendable<'a, 'b>(statement: &Statement, parameters: &'a [Value<'b>]) -> Resul
     Ok(parameters)
 }
 
+/// So much time, or less where the end comes before.
+fn time_left(end: Option<Instant>, time: Duration) -> Duration {
+    end.map_or(time, |end| end.saturating_duration_since(Instant::now()).min(time))
+}
+
 /// Waits for an answer, but not for ever.
 fn in_time<T>(
     runtime: &Runtime,
@@ -299,7 +296,7 @@ fn in_time<T>(
 ) -> Result<T, Lost> {
     match runtime.block_on(async { tokio::time::timeout(time, answer).await }) {
         Ok(answer) => answer.map_err(|error| meaning(&error)),
-        Err(_) => Err(Lost::Connection("the server does not answer".into())),
+        Err(_) => Err(Lost::Connection("the server does not answer in time".into())),
     }
 }
 

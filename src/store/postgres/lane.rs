@@ -17,23 +17,23 @@ use crate::store::turns::Turns;
 pub const BATCH_MAX: usize = 256;
 /// How long a script may be run again before its caller is told to come back.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long a script may take in all from its turn on, with what it is run again, and with asking what became of its commit.
-const END: Duration = Duration::from_secs(10);
 /// How often a connection is tried for, where others have one meanwhile.
 const OPENING_MAX: u32 = 3;
 /// How long to wait before a server is asked again what became of a commit.
 const OUTCOME_PAUSE: Duration = Duration::from_millis(50);
 
-/// Connects, by a moment.
-type Open = fn(&Hosts, Instant) -> Result<Connection, StoreError>;
+/// Connects, by a moment if there is one.
+type Open = fn(&Hosts, Option<Instant>) -> Result<Connection, StoreError>;
 
 /// A thread's connection, made when it is needed and again when it is lost.
 pub struct Lane {
     hosts: Hosts,
     open: Open,
     connection: Option<Connection>,
+    /// How long a turn may take; nothing bounds what reads or changes all there is.
+    turn: Option<Duration>,
     /// When whoever has their turn is to be answered.
-    end: Instant,
+    end: Option<Instant>,
     /// Whether those who need the same reach the server.
     reach: Arc<Reach>,
     /// The same of those who need less: they reach it where this one does.
@@ -55,8 +55,13 @@ impl Lane {
     /// Not connected yet.
     pub fn new(hosts: &Hosts, open: Open, reach: &Arc<Reach>, listener: &Arc<OnceLock<Listener>>) -> Lane {
         let (reach, lesser) = (reach.clone(), None);
-        let end = Instant::now();
-        Lane { hosts: hosts.clone(), open, connection: None, end, reach, lesser, listener: listener.clone() }
+        let listener = listener.clone();
+        Lane { hosts: hosts.clone(), open, connection: None, turn: None, end: None, reach, lesser, listener }
+    }
+
+    /// One that answers whoever has their turn within a time, if there is one.
+    pub fn within(self, turn: Option<Duration>) -> Lane {
+        Lane { turn, ..self }
     }
 
     /// One whose connection shows others, who need less, that they reach the server.
@@ -99,22 +104,32 @@ impl Lane {
     /// Somebody's turn begins: says until when what they want may be begun again.
     fn begins(&mut self) -> Instant {
         let now = Instant::now();
-        self.end = now + END;
-        now + PATIENCE
+        self.end = self.turn.map(|turn| now + turn);
+        // the rest is for what is under way then
+        now + self.turn.map_or(PATIENCE, |turn| PATIENCE.min(turn / 2))
+    }
+
+    /// Whether there is time left for whoever has their turn. Where there is none, what is not answered says nothing about the server.
+    fn has_time(&self) -> bool {
+        self.end.is_none_or(|end| Instant::now() < end)
     }
 
     /// Runs a batch until it is kept. One that conflicts, or that one of its scripts spoils, is run in halves, so that one script does
     /// not hold up the others.
     fn write_patiently(&mut self, mut batch: Vec<Box<dyn Script>>, deadline: Instant) {
         loop {
-            match self.write_once(&mut batch) {
-                Ok(panicked) => return finish_all(batch, &panicked),
+            match self.write_once(&mut batch, deadline) {
+                Ok(panicked) => {
+                    let rest = batch.split_off(panicked.len());
+                    finish_all(batch, &panicked);
+                    return self.write_rest(rest, deadline);
+                }
                 Err(Failure::Again(StoreError::Conflict(_)) | Failure::Spoilt(_))
                     if batch.len() > 1 && Instant::now() < deadline =>
                 {
                     let rest = batch.split_off(batch.len() / 2);
                     self.write_patiently(batch, deadline);
-                    return self.write_patiently(rest, deadline);
+                    return self.write_rest(rest, deadline);
                 }
                 Err(Failure::Again(_)) if Instant::now() < deadline => {}
                 Err(Failure::Again(error) | Failure::Spoilt(error) | Failure::Final(error)) => {
@@ -125,15 +140,23 @@ impl Lane {
         }
     }
 
-    /// Runs a batch and commits it; gives what became of each script.
-    fn write_once(&mut self, batch: &mut [Box<dyn Script>]) -> Result<Vec<bool>, Failure> {
+    /// Goes on with those for whom there was no place in the transaction before, unless it is too late to begin.
+    fn write_rest(&mut self, rest: Vec<Box<dyn Script>>, deadline: Instant) {
+        if !rest.is_empty() && Instant::now() < deadline {
+            return self.write_patiently(rest, deadline);
+        }
+        rest.into_iter().for_each(|script| script.finish(Err(StoreError::Overloaded)));
+    }
+
+    /// Runs a batch, or as much of it as there is time for, and commits it; gives what became of each script that was run.
+    fn write_once(&mut self, batch: &mut [Box<dyn Script>], until: Instant) -> Result<Vec<bool>, Failure> {
         let mut kept = Kept::default();
-        let mut outcome = batch::write(self.connected()?, batch, Undoing::All, &mut kept);
+        let mut outcome = batch::write(self.connected()?, batch, (Undoing::All, until), &mut kept);
         if matches!(outcome, Err(Lost::Undone)) {
             kept = Kept::default();
             outcome = self.connected()?.rollback();
             if outcome.is_ok() {
-                outcome = batch::write(self.connected()?, batch, Undoing::Each, &mut kept);
+                outcome = batch::write(self.connected()?, batch, (Undoing::Each, until), &mut kept);
             }
         }
         match outcome {
@@ -164,7 +187,9 @@ impl Lane {
             match self.opened() {
                 Ok(connection) => self.connection = Some(connection),
                 Err(error) => {
-                    self.reach.failed(&error.to_string(), Instant::now());
+                    if self.has_time() {
+                        self.reach.failed(&error.to_string(), Instant::now());
+                    }
                     return Err(Failure::Final(error));
                 }
             }
@@ -172,7 +197,7 @@ impl Lane {
             [Some(&self.reach), self.lesser.as_ref()].into_iter().flatten().for_each(|reach| reach.succeeded(now));
         }
         let connection = self.connection.as_mut().expect("it was made in the lines before");
-        connection.end_by(self.end);
+        connection.end = self.end;
         Ok(connection)
     }
 
@@ -211,8 +236,8 @@ impl Lane {
             let sentence = format!("the connection was lost during a commit, and its outcome is not known: {text}");
             Failure::Final(StoreError::Unavailable(sentence))
         };
-        let deadline = self.end.min(Instant::now() + PATIENCE);
-        while Instant::now() < deadline {
+        let deadline = Instant::now() + PATIENCE;
+        while self.has_time() && Instant::now() < deadline {
             // a server that restarts, or a standby that takes over, needs a moment
             let Ok(next) = self.connected() else {
                 std::thread::sleep(OUTCOME_PAUSE);
@@ -222,7 +247,10 @@ impl Lane {
                 Ok(Some(true)) => return Ok(()),
                 Ok(Some(false)) => return Err(Failure::Again(StoreError::Unavailable(text))),
                 Ok(None) => return Err(unknown()),
-                Err(_) => self.lose(),
+                Err(_) => {
+                    self.lose();
+                    std::thread::sleep(OUTCOME_PAUSE);
+                }
             }
         }
         Err(unknown())
@@ -230,7 +258,9 @@ impl Lane {
 
     /// The host is not to be asked again before the others are.
     fn lose(&mut self) {
-        if let Some(connection) = self.connection.take() {
+        if let Some(connection) = self.connection.take()
+            && self.has_time()
+        {
             self.hosts.leave(connection.seat);
         }
     }

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::connection::Connection;
 use super::hosts::Hosts;
@@ -18,8 +18,6 @@ pub const CHANNELS: [(Effect, &str); 2] =
 const LOOK: Duration = Duration::from_millis(200);
 /// After how many looks without news the server is asked whether it is still there: a cut network says nothing, for ever.
 const LOOKS_PER_QUESTION: u32 = 5;
-/// How long it may take to find a host.
-const OPENING: Duration = Duration::from_secs(30);
 /// How long something remembered may outlive a change while nothing can be heard.
 const DEAF: Duration = Duration::from_millis(100);
 
@@ -44,8 +42,8 @@ pub fn listen(hosts: Hosts, listener: Arc<OnceLock<Listener>>) -> Result<Listeni
             }
         };
         while !over.load(Ordering::Relaxed) {
-            let heard = Connection::open_for_reading(&hosts, Instant::now() + OPENING)
-                .map(|connection| hear(connection, &hosts, &over, &tell));
+            let heard =
+                Connection::open_for_reading(&hosts, None).map(|connection| hear(connection, &hosts, &over, &tell));
             if heard.is_err() || !over.load(Ordering::Relaxed) {
                 tell_all(&tell);
                 std::thread::sleep(DEAF);
