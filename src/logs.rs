@@ -1,6 +1,8 @@
 //! Log lines: how they look and how they get out without making a request wait.
 //! Lines are handed to one thread through a bounded queue; when it is full a line is counted and dropped.
-//! What is worth a line is decided elsewhere. No line has a token, a password, a header or a query in it.
+//! Of many lines of one place in the code some are left out (`seldom`). What is worth a line is decided elsewhere. No line has a token, a password, a header or a query in it.
+
+mod seldom;
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -16,6 +18,7 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use self::seldom::Seldom;
 use crate::api::query::percent_decoded;
 use crate::config::{LogFormat, LogLevel};
 use crate::model::ids::{ProjectId, RequestId};
@@ -84,7 +87,8 @@ pub fn install(format: LogFormat, level: LogLevel) -> Logs {
     let targets = Targets::new().with_default(level.min(LevelFilter::WARN)).with_target("kilonova", level);
     let writer = { move || lines.clone() };
     let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(terminal && !json);
-    let registry = tracing_subscriber::registry().with(targets);
+    let seldom = Seldom::among(sink.lines.clone(), json);
+    let registry = tracing_subscriber::registry().with(targets).with(seldom);
     let installed =
         if json { registry.with(lines.json().flatten_event(true)).try_init() } else { registry.with(lines).try_init() };
     if installed.is_ok() {
@@ -305,7 +309,7 @@ fn write_lines(messages: &Receiver<Message>, mut out: impl Write, dropped: &Atom
         }
         let lost = dropped.swap(0, Ordering::Relaxed);
         if lost > 0 {
-            batch.extend_from_slice(lost_line(lost, json).as_bytes());
+            batch.extend_from_slice(missing_line("dropped", lost, json).as_bytes());
         }
         let _ = out.write_all(&batch).and_then(|()| out.flush());
         batch.clear();
@@ -315,14 +319,15 @@ fn write_lines(messages: &Receiver<Message>, mut out: impl Write, dropped: &Atom
     }
 }
 
-fn lost_line(lost: u64, json: bool) -> String {
+/// Says that so many lines are not there.
+fn missing_line(why: &str, lines: u64, json: bool) -> String {
     let now = Timestamp::now();
     match json {
         true => format!(
             "{{\"timestamp\":\"{now:.6}\",\"level\":\"WARN\",\"target\":\"kilonova::logs\",\
-             \"message\":\"log lines dropped\",\"lines\":{lost}}}\n"
+             \"message\":\"log lines {why}\",\"lines\":{lines}}}\n"
         ),
-        false => format!("{now:.6}  WARN kilonova::logs: {lost} log lines dropped\n"),
+        false => format!("{now:.6}  WARN kilonova::logs: {lines} log lines {why}\n"),
     }
 }
 
