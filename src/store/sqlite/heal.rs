@@ -1,4 +1,4 @@
-//! A disk that has not kept what was written to it, and is to be trusted again without a restart. `docs/decisions/0010` says why so.
+//! A disk that has not kept what was written to it, and is to be trusted again without a restart. `docs/decisions` (10) says why so.
 //!
 //! Linux reports a lost write once and keeps the page for written: what is read afterwards may not be on the disk, and asking for it
 //! again says nothing. So after such an error nothing is believed but writes that are made anew and synced without an error:
@@ -11,6 +11,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -51,7 +52,7 @@ impl Wound {
         tracing::error!("{error}; nothing is written until it is well");
         // where the server is killed now, and the machine goes on, the next one reads from memory what may not be on the disk: it
         // has this beside it there
-        if let Err(error) = File::create(mark(path)) {
+        if let Err(error) = File::options().write(true).create(true).truncate(false).mode(0o600).open(mark(path)) {
             tracing::warn!("{}: {error}", mark(path).display());
         }
         let mut wound = Wound::of(error.clone(), writer, pages);
