@@ -53,7 +53,8 @@ pub fn failovers(directory: &Path, rounds: u64, clients: u64, changes: u64) -> R
     let mut promises = cloud::promises(&first, &token, clients);
     let counts = Arc::new(Counts::default());
     let mut built: Vec<(String, Accepted)> = Vec::new();
-    let ways = LOSSES.map(|loss| format!("{loss:?}"));
+    let mut ways = LOSSES.map(|loss| format!("{loss:?}")).to_vec();
+    ways.push("Patroni, and nobody was promoted before it was started again".into());
     let mut account = Account::of(format!("Patroni, 3 nodes, 2 servers: {rounds} leaders"), &ways);
     for round in 0..rounds {
         patroni.start_missing();
@@ -67,21 +68,23 @@ pub fn failovers(directory: &Path, rounds: u64, clients: u64, changes: u64) -> R
             let builder = scope.spawn(|| build(Client::new(addresses[round as usize % 2], &token), &name, &building));
             // another moment of the work every time
             await_kept(&counts, before + changes + round % 17);
-            let pulse = Pulse::of(&counts);
+            let (pulse, mut way) = (Pulse::of(&counts), at);
             match LOSSES[at] {
                 Loss::Node => patroni.kill_leaders_node(),
                 Loss::Switchover => patroni.switch_over(),
                 Loss::Server => patroni.kill_leaders_server(),
                 Loss::Patroni => {
                     patroni.kill_leaders_patroni();
-                    patroni.may_have_leader();
+                    if !patroni.may_have_leader() {
+                        way = LOSSES.len();
+                    }
                     patroni.start_missing();
                 }
             }
             // nobody gets anything through from an instant after the loss until there is a leader again
             std::thread::sleep(Duration::from_millis(100));
             await_kept(&counts, counts.of(&counts.kept) + changes);
-            account.note(at, pulse.longest());
+            account.note(way, pulse.longest());
             building.store(false, Ordering::SeqCst);
             until.over.store(true, Ordering::SeqCst);
             built.push((name.clone(), builder.join().expect("the builder does not panic")));

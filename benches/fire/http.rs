@@ -10,8 +10,8 @@ use kilonova::json::{self, Json};
 
 /// Longer than any answer may take; a client that waits so long counts as a hang.
 const HANG: Duration = Duration::from_secs(30);
-/// How long a client waits behind a load balancer: longer than any server keeps it waiting while its database is away, which is 5 s for its
-/// turn and 10 s from then on.
+/// How long a client waits behind a load balancer: longer than any server keeps a script waiting while its database is away, which is 5 s for its
+/// turn and 10 s from then on. A request whose token is not remembered has two of them, but meets such a wait at one.
 const HANG_BALANCED: Duration = Duration::from_secs(17);
 
 /// Servers behind a load balancer, which knows of some that they are lost.

@@ -94,7 +94,7 @@ impl Patroni {
         format!("postgres://postgres@{}/kilonova", hosts.join(","))
     }
 
-    /// Starts the nodes that were killed.
+    /// Starts the nodes that were killed, after whatever is left of them has been ended: Patroni does not always know its PostgreSQL again.
     pub fn start_missing(&mut self) {
         self.nodes.iter_mut().filter(|node| node.patroni.is_none()).for_each(Node::start);
     }
@@ -124,13 +124,14 @@ impl Patroni {
         self.until("a leader", |patroni| patroni.leader().is_some());
     }
 
-    /// Waits until a node says that it is the leader, but no longer than an operator would: while the primary of a Patroni that was killed goes
-    /// on under much load, each standby sees the other ahead of it, and Patroni 3.0 promotes none.
-    pub fn may_have_leader(&self) {
+    /// Waits until a node says that it is the leader, but no longer than an operator would, and says whether there is one: while the primary of a
+    /// Patroni that was killed goes on under much load, each standby sees the other ahead of it, and Patroni 3.0 may promote none.
+    pub fn may_have_leader(&self) -> bool {
         let begun = Instant::now();
         while self.leader().is_none() && begun.elapsed() < ATTENTION {
             std::thread::sleep(Duration::from_millis(100));
         }
+        self.leader().is_some()
     }
 
     /// SIGKILL for the leader's PostgreSQL; its Patroni lives.
@@ -236,6 +237,7 @@ impl Node {
     }
 
     fn start(&mut self) {
+        self.kill();
         let log = File::options().create(true).append(true).open(self.directory.join("log")).expect("a log");
         let errors = log.try_clone().expect("a log");
         let mut patroni = program("patroni");

@@ -2,8 +2,10 @@
 
 use std::convert::Infallible;
 use std::io::Write;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -67,10 +69,29 @@ pub fn commit_rows(arguments: &[String]) {
     let seconds: f64 = seconds.parse().expect("seconds");
     let connection = open(directory);
     fill(&connection, rows);
+    // as in the server: a writer that moves the log itself has everybody wait for it
+    connection.execute_batch(&format!("PRAGMA wal_autocheckpoint={LOG_PAGES_MAX}")).expect("a pragma");
+    let (over, log) = (Arc::new(AtomicBool::new(false)), open(directory));
+    let is_over = over.clone();
+    let keeper = std::thread::spawn(move || move_the_log(&log, &is_over));
     let (queue, waiting) = mpsc::sync_channel(8192);
     let writer = std::thread::spawn(move || commit_in_groups(&connection, &waiting, rows));
     press(queue, clients, seconds);
     writer.join().expect("the writer ends when nobody waits");
+    over.store(true, Ordering::Relaxed);
+    keeper.join().expect("whoever moves the log does not panic");
+}
+
+/// From how many pages on the writer moves the log itself, as the server's does.
+const LOG_PAGES_MAX: u32 = 8000;
+
+/// Moves the log beside the writer, about as often as the server does.
+fn move_the_log(log: &rusqlite::Connection, is_over: &AtomicBool) {
+    while !is_over.load(Ordering::Relaxed) {
+        // where the writer is at it this does nothing
+        let _ = log.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 /// `--floor-read DIRECTORY ROWS SECONDS`: reads one row after another, and prints rows per second and processor microseconds for each.
@@ -98,6 +119,26 @@ pub fn read_rows(arguments: &[String]) {
     let (seconds, read) = (begun.elapsed().as_secs_f64(), (number - 20_000) as f64);
     let cpu = super::machine::cpu_nanoseconds(std::process::id()) - before;
     println!("{} {}", read / seconds, cpu as f64 / 1000.0 / read);
+}
+
+/// `--floor-sync DIRECTORY SECONDS`: prints what one sync of four KiB takes on the disk of a directory, the median, in milliseconds. The file has
+/// its size before, as a log that is written again has.
+pub fn sync(arguments: &[String]) {
+    let [directory, seconds] = arguments else { panic!("--floor-sync DIRECTORY SECONDS") };
+    let end = Instant::now() + Duration::from_secs_f64(seconds.parse().expect("seconds"));
+    let path = PathBuf::from(directory).join("syncs-of-the-disk");
+    std::fs::write(&path, vec![0; 1 << 20]).expect("a file");
+    let file = std::fs::OpenOptions::new().write(true).open(&path).expect("the file");
+    file.sync_all().expect("a sync");
+    let mut times = Vec::new();
+    while times.is_empty() || Instant::now() < end {
+        let begun = Instant::now();
+        file.write_all_at(&[times.len() as u8; 4096], (times.len() as u64 % 256) * 4096).expect("a write");
+        file.sync_data().expect("a sync");
+        times.push(begun.elapsed());
+    }
+    times.sort_unstable();
+    println!("{}", times[times.len() / 2].as_secs_f64() * 1000.0);
 }
 
 fn open(directory: &str) -> rusqlite::Connection {

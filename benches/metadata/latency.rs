@@ -9,7 +9,7 @@ use super::load::{Measured, drive};
 use super::machine;
 use super::operations::{OPERATIONS, operation};
 use super::paced;
-use super::report::{Floor, Options, Page, bare_engine, median};
+use super::report::{Floor, Options, Page, bare_engine, median, sync_ms};
 use super::slow::{Disk, Slowness};
 use super::target::{Seeded, Target};
 
@@ -49,7 +49,10 @@ pub fn measure(options: &Options, target: &Arc<Target>, floor: &Floor, directory
         ));
     }
     pids.iter().for_each(|pid| _ = machine::keep_on(*pid, &everywhere));
-    writes(options, &mut page, target, floor, directory);
+    // of somebody else's disk nothing is known
+    if target.pid.is_some() {
+        writes(options, &mut page, target, floor, directory);
+    }
     page.keep("latency", options);
 }
 
@@ -59,7 +62,7 @@ const SLOW_SYNC: Duration = Duration::from_millis(1);
 /// Durable writes by clients that are always busy, on the disk as it is and on a slow one.
 fn writes(options: &Options, page: &mut Page, target: &Arc<Target>, floor: &Floor, directory: &Path) {
     page.say(
-        "\n| durable writes, 64 connections | p50 ms | p99 ms | one sync, ms | p99 in syncs | bare HTTP, p99 ms | bare engine, p99 ms | p99 of the two added |\n|---|---|---|---|---|---|---|---|",
+        "\n| durable writes, 64 connections | p50 ms | p99 ms | one sync, ms | p99 in syncs | bare HTTP, p99 ms | bare engine, p99 ms | of both added |\n|---|---|---|---|---|---|---|---|",
     );
     let slow_directory = tempfile::tempdir().expect("a directory");
     let disk = Disk::new(slow_directory.path());
@@ -89,7 +92,7 @@ fn write(options: &Options, name: &str, floor: &Floor, place: &Place<'_>) -> Str
     let bare = [options.servers, CONNECTIONS as u64].map(|number| number.to_string());
     let arguments = [&bare[..], &[options.seconds.to_string()]].concat();
     let once = || {
-        let sync = machine::sync_ms(place.directory, options.seconds) + place.more.as_secs_f64() * 1000.0;
+        let sync = sync_ms(path, options.seconds, place.disk);
         let ours = drive(place.target.address, CONNECTIONS, options.seconds, &requests);
         let http = drive(floor.address, CONNECTIONS, options.seconds, &requests).quantile_ms(0.99);
         let engine = bare_engine(&["--floor-engine", path], &arguments, place.disk).p99_ms;

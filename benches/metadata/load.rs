@@ -47,6 +47,13 @@ impl Measured {
         }
     }
 
+    /// The whole of a load, in which something was answered.
+    pub fn finished(mut self) -> Measured {
+        assert!(self.answers > 0, "nothing was answered as it should be, {} refused", self.refusals);
+        self.latencies.sort_unstable();
+        self
+    }
+
     /// Adds what another client saw. Latencies are to be sorted then.
     pub fn add(&mut self, other: Measured) {
         self.answers += other.answers;
@@ -78,8 +85,7 @@ pub fn drive(address: SocketAddr, connections: usize, seconds: f64, requests: &R
         for client in clients {
             all.add(client.await.expect("a client does not panic"));
         }
-        all.latencies.sort_unstable();
-        all
+        all.finished()
     })
 }
 

@@ -2,10 +2,8 @@
 
 use std::fs;
 use std::io::Read;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 /// Processor time of all threads of a process so far, in nanoseconds.
 pub fn cpu_nanoseconds(pid: u32) -> u64 {
@@ -23,25 +21,6 @@ pub fn resident_mib(pid: u32) -> f64 {
     let line = text.lines().find(|line| line.starts_with("VmRSS:")).unwrap_or_default();
     let kib = line.split_whitespace().nth(1).and_then(|number| number.parse::<f64>().ok());
     kib.unwrap_or_default() / 1024.0
-}
-
-/// What one sync of four KiB takes on the disk of a directory, the median of so many seconds of them, in milliseconds. The file has its size
-/// before, as a log that is written again has.
-pub fn sync_ms(directory: &Path, seconds: f64) -> f64 {
-    let path = directory.join("syncs-of-the-disk");
-    fs::write(&path, vec![0; 1 << 20]).expect("a file");
-    let file = fs::OpenOptions::new().write(true).open(&path).expect("the file");
-    file.sync_all().expect("a sync");
-    let end = Instant::now() + Duration::from_secs_f64(seconds);
-    let mut times = Vec::new();
-    while Instant::now() < end {
-        let begun = Instant::now();
-        file.write_all_at(&[times.len() as u8; 4096], (times.len() as u64 % 256) * 4096).expect("a write");
-        file.sync_data().expect("a sync");
-        times.push(begun.elapsed().as_secs_f64() * 1000.0);
-    }
-    times.sort_unstable_by(f64::total_cmp);
-    times[times.len() / 2]
 }
 
 /// Keeps all threads of a process on some processors, such as `1` or `0-3`; says whether the system did.

@@ -45,6 +45,7 @@ fn main() {
         Some("--floor-http") => floors::serve_http(),
         Some("--floor-read") => floors::read_rows(&arguments[1..]),
         Some("--floor-engine") => floors::commit_rows(&arguments[1..]),
+        Some("--floor-sync") => floors::sync(&arguments[1..]),
         Some("--floor-postgres") => postgres::commit_rows(&arguments[1..]),
         _ if is_bench => run(&arguments),
         _ => as_a_test(&arguments),
@@ -63,18 +64,30 @@ const SHORT: [&str; 3] = [
     "--engine postgres --servers 20 --images 1 --only PUT --connections 8 --seconds 0.1 --repetitions 1",
 ];
 
-/// What `cargo test` asks for, in the words of its test programs: all that bear one of these names, or a list.
+/// What `cargo test` asks for, in the words of its test programs: a list, or those that bear a name.
 fn as_a_test(arguments: &[String]) {
     const NAME: &str = "metadata_benchmark";
     if arguments.iter().any(|argument| argument == "--list") {
         println!("{NAME}: test");
-        return;
-    }
-    let mut names = arguments.iter().filter(|argument| !argument.starts_with('-')).peekable();
-    if names.peek().is_none() || names.any(|name| NAME.contains(name.as_str())) {
+    } else if is_wanted(NAME, arguments) {
         for words in SHORT {
             run(&words.split(' ').map(str::to_owned).collect::<Vec<_>>());
         }
-        println!("\n{NAME}: {} short runs, every operation answered", SHORT.len());
+        println!("\n{NAME}: {} short runs, of each row something answered", SHORT.len());
     }
+}
+
+fn is_wanted(name: &str, arguments: &[String]) -> bool {
+    let (mut arguments, mut names, mut is_exact) = (arguments.iter().map(String::as_str), Vec::new(), false);
+    while let Some(argument) = arguments.next() {
+        match argument {
+            "--ignored" => return false,
+            "--skip" if arguments.next().is_some_and(|skipped| name.contains(skipped)) => return false,
+            "--exact" => is_exact = true,
+            "--test-threads" | "--logfile" | "--format" | "--color" | "--shuffle-seed" | "-Z" => _ = arguments.next(),
+            flag if flag.starts_with('-') => {}
+            wanted => names.push(wanted),
+        }
+    }
+    names.is_empty() || names.iter().any(|wanted| if is_exact { *wanted == name } else { name.contains(wanted) })
 }

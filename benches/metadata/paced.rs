@@ -51,8 +51,7 @@ pub fn drive(address: SocketAddr, connections: usize, seconds: f64, requests: &R
             }
         }
     }
-    measured.latencies.sort_unstable();
-    measured
+    measured.finished()
 }
 
 /// A connection, with at most one request on its way.

@@ -37,8 +37,8 @@ fn number_of(id: &str) -> i64 {
     id.parse::<ServerId>().expect("the id of a server").number()
 }
 
-/// `--floor-postgres URL FIRST-ID ROWS CLIENTS SECONDS`: commits changes of rows in groups, and prints changes per second and processor
-/// microseconds of this process for each.
+/// `--floor-postgres URL FIRST-ID ROWS CLIENTS SECONDS`: commits changes of rows in groups, and prints changes per second, processor
+/// microseconds of this process for each, and in how many milliseconds 99 of 100 are done.
 pub fn commit_rows(arguments: &[String]) {
     let [url, first, rows, clients, seconds] = arguments else {
         panic!("--floor-postgres URL FIRST-ID ROWS CLIENTS SECONDS")
@@ -46,7 +46,13 @@ pub fn commit_rows(arguments: &[String]) {
     let ids = copies(first, rows.parse().expect("rows"));
     let (queue, waiting) = mpsc::sync_channel(8192);
     let url = url.clone();
-    let lane = std::thread::spawn(move || Lane::new(&url).commit_in_groups(&waiting, &ids));
+    let (ready, is_ready) = mpsc::sync_channel(1);
+    let lane = std::thread::spawn(move || {
+        let lane = Lane::new(&url);
+        ready.send(()).expect("somebody waits for it");
+        lane.commit_in_groups(&waiting, &ids);
+    });
+    is_ready.recv().expect("a lane");
     press(queue, clients.parse().expect("clients"), seconds.parse().expect("seconds"));
     lane.join().expect("the lane ends when nobody waits");
 }

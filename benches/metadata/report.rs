@@ -193,7 +193,6 @@ pub fn sample(
     let before = (pid.map_or(0, machine::cpu_nanoseconds), syncs.map_or(0, machine::Syncs::count));
     let load = drive(address, connections, seconds, requests);
     let after = (pid.map_or(0, machine::cpu_nanoseconds), syncs.map_or(0, machine::Syncs::count));
-    assert!(load.answers > 0, "nothing was answered as it should be, {} refused", load.refusals);
     let answers = (load.answers + load.refusals) as f64;
     Sample {
         load,
@@ -260,6 +259,18 @@ pub struct Bare {
 
 /// Runs this program as a floor, on a disk that was made slow where one is given.
 pub fn bare_engine(which: &[&str], arguments: &[String], disk: Option<&Disk>) -> Bare {
+    let numbers = floor(which, arguments, disk);
+    let [rate, cost, ..] = numbers[..] else { panic!("a rate and a cost: {numbers:?}") };
+    Bare { rate, cost, p99_ms: numbers.get(2).copied().unwrap_or(f64::NAN) }
+}
+
+/// What one sync takes on the disk of a directory, in milliseconds.
+pub fn sync_ms(directory: &str, seconds: f64, disk: Option<&Disk>) -> f64 {
+    floor(&["--floor-sync", directory], &[seconds.to_string()], disk)[0]
+}
+
+/// The numbers that this program prints as a floor.
+fn floor(which: &[&str], arguments: &[String], disk: Option<&Disk>) -> Vec<f64> {
     let program = std::env::current_exe().expect("this program has a path");
     let mut command = Command::new(program);
     if let Some(disk) = disk {
@@ -267,9 +278,7 @@ pub fn bare_engine(which: &[&str], arguments: &[String], disk: Option<&Disk>) ->
     }
     let output = command.args(which).args(arguments).output().expect("it runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let mut numbers = text.split_whitespace().filter_map(|word| word.parse::<f64>().ok());
-    let (rate, cost) = (numbers.next().expect("a rate"), numbers.next().expect("a cost"));
-    Bare { rate, cost, p99_ms: numbers.next().unwrap_or(f64::NAN) }
+    text.split_whitespace().filter_map(|word| word.parse().ok()).collect()
 }
 
 /// What the engine does without HTTP, on the same disk.
