@@ -114,16 +114,22 @@ fn keep_private(path: &Path) {
 fn connect(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(trouble)?;
+    leave_the_log(&connection)?;
     connection.busy_timeout(LOCK_WAIT).map_err(trouble)?;
     connection
         .execute_batch(
-            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA cache_size=-16000;",
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA cache_size=-16000; \
+             PRAGMA wal_autocheckpoint=0;",
         )
         .map_err(trouble)?;
-    // what happens to the log at the end is for the writer to say, who knows how the disk is
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(trouble)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
     Ok(connection)
+}
+
+/// Has a connection not move the log into the file and remove it when it is closed: that is for the writer of the file to say, who knows
+/// how the disk is. To be called before anything is read, because what fails after that closes the connection, too.
+pub(super) fn leave_the_log(connection: &Connection) -> Result<(), StoreError> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map(|_| ()).map_err(trouble)
 }
 
 fn run_plain(connection: &Connection, sql: &str) -> Result<(), StoreError> {

@@ -430,6 +430,19 @@ async fn a_backup_made_while_others_write_is_restored_whole() {
 }
 
 #[tokio::test]
+async fn a_backup_leaves_the_log_of_a_server_that_was_killed() {
+    let (source, _store) = data_directory().await;
+    let killed = directory();
+    for name in ["kilonova.db", "kilonova.db-wal"] {
+        std::fs::copy(source.path().join(name), killed.path().join(name)).expect("it is there");
+    }
+    let log = || std::fs::read(killed.path().join("kilonova.db-wal")).expect("there is a log");
+    let before = log();
+    backup::backup(killed.path(), &killed.path().join("backup"), &mut |_| {}).expect("it can be read");
+    assert!(!before.is_empty() && log() == before, "it may be the only copy of what is in it");
+}
+
+#[tokio::test]
 async fn a_backup_tells_of_image_data_that_nobody_has() {
     let (source, _store) = data_directory().await;
     std::fs::remove_file(source.path().join("images/a1")).expect("it is there");

@@ -20,7 +20,7 @@ use super::{CareError, Progress, Step};
 use crate::blobs::BlobKey;
 use crate::json::{self, Json};
 use crate::json_object;
-use crate::store::sqlite::{FILE, trouble};
+use crate::store::sqlite::{FILE, leave_the_log, trouble};
 use crate::store::{StoreError, migrate};
 
 /// The version of the form of a backup.
@@ -149,6 +149,7 @@ fn take_snapshot(from: &Path, to: &Path) -> Result<(), CareError> {
 
 fn look(path: &Path, access: OpenFlags) -> Result<Connection, StoreError> {
     let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(trouble)?;
+    leave_the_log(&connection)?;
     connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(trouble)?;
     Ok(connection)
 }

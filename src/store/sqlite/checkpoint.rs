@@ -42,6 +42,8 @@ struct Log {
     /// How often the log was begun anew.
     beginnings: AtomicU32,
     commits: AtomicU32,
+    /// One more than `commits` was before somebody saw that all of the log was in the file.
+    moved_by: AtomicU32,
     is_closed: AtomicBool,
     /// Why the disk is not to be trusted, once somebody who moved a part of the log was told.
     trouble: OnceLock<StoreError>,
@@ -59,6 +61,34 @@ impl Log {
 
     fn pages(&self) -> u32 {
         self.pages.load(Ordering::Relaxed)
+    }
+
+    /// Moves what can be moved, and notes what came of it.
+    fn move_some(&self, connection: &Connection) -> Option<u32> {
+        let (commits, pages) = (self.commits.load(Ordering::Relaxed), self.pages());
+        let found = self.note(move_some(connection))?;
+        // an index that has other pages than were committed says nothing of those
+        if found.is_moved() && found.kept == pages {
+            self.moved_by.store(commits.wrapping_add(1), Ordering::Relaxed);
+        }
+        Some(found.moved)
+    }
+
+    /// Whether all commits were seen in the file: one that came meanwhile is not among them.
+    fn is_moved(&self) -> bool {
+        self.moved_by.load(Ordering::Relaxed) == self.commits.load(Ordering::Relaxed).wrapping_add(1)
+    }
+
+    /// Moves all of it and gives its room back.
+    fn empty(&self, connection: &Connection, readers: &Readers) {
+        if self.move_some(connection).is_none() {
+            return;
+        }
+        // who kept an old state was in the way of moving all, and that it is in the file is to be seen before it is taken out of the log
+        readers.let_go();
+        self.move_some(connection);
+        // where somebody reads an old state this fails after a while, and is tried again after the next
+        self.note(empty(connection));
     }
 
     /// Notes what came of moving. A connection is told once that the disk has not kept something, and moves nothing more after that: what
@@ -95,7 +125,7 @@ impl LogKeeper {
     /// Where no thread is to be had.
     pub(super) fn start(writer: &mut Connection, path: &Path, readers: Arc<Readers>) -> Result<LogKeeper, StoreError> {
         let log = Arc::new(Log::default());
-        log.pages.store(pages_kept(writer)?.0, Ordering::Relaxed);
+        log.pages.store(pages_kept(writer)?.kept, Ordering::Relaxed);
         let told = log.clone();
         let hook = move |_: &mut rusqlite::hooks::Wal, pages| {
             told.committed(u32::try_from(pages).unwrap_or(0));
@@ -110,9 +140,20 @@ impl LogKeeper {
         Ok(LogKeeper { log, readers, thread: Some(thread) })
     }
 
-    /// How many pages of the log are of commits, as of the last: whatever lies behind them is not.
-    pub(super) fn pages(&self) -> u32 {
-        self.log.pages()
+    /// Ends the thread; says what this process itself knows of the log.
+    pub(super) fn end(mut self) -> Known {
+        self.join();
+        Known {
+            pages: self.log.pages(),
+            is_moved: self.log.is_moved(),
+            has_commits: self.log.commits.load(Ordering::Relaxed) > 0,
+        }
+    }
+
+    /// Ends the thread; says whether the disk has failed nobody who moved a part of the log.
+    pub(super) fn ended_well(mut self) -> bool {
+        self.join();
+        self.trouble().is_none()
     }
 
     /// Why the disk is not to be trusted, if it is not.
@@ -128,12 +169,27 @@ impl LogKeeper {
         let (pages, rest) = (self.log.pages(), self.log.rest());
         if pages >= LOG_PAGES && rest <= LAST_PAGES || pages >= LOG_PAGES_MAX {
             // where the thread or a reader is in the way, this does nothing, and the next commit tries again
-            self.log.note(move_some(writer));
+            self.log.move_some(writer);
             // whoever began to read while it was moved would be in the way of beginning anew for as long as their state is kept
             self.readers.let_go();
         }
         if rest >= STEP_PAGES {
             self.wake();
+        }
+    }
+
+    /// Moves all of the log, as the thread does when nobody writes for long.
+    #[cfg(test)]
+    pub(super) fn give_up(&self, connection: &Connection) {
+        self.log.empty(connection, &self.readers);
+    }
+
+    fn join(&mut self) {
+        self.log.is_closed.store(true, Ordering::Relaxed);
+        self.wake();
+        if let Some(thread) = self.thread.take() {
+            // it holds nothing that anybody needs
+            let _ = thread.join();
         }
     }
 
@@ -146,13 +202,18 @@ impl LogKeeper {
 
 impl Drop for LogKeeper {
     fn drop(&mut self) {
-        self.log.is_closed.store(true, Ordering::Relaxed);
-        self.wake();
-        if let Some(thread) = self.thread.take() {
-            // it holds nothing that anybody needs
-            let _ = thread.join();
-        }
+        self.join();
     }
+}
+
+/// What a process knows of the log that alone wrote it, without asking SQLite's index.
+pub(super) struct Known {
+    /// How many pages of the log are of commits, as of the last: whatever lies behind them is not.
+    pub(super) pages: u32,
+    /// Whether all of them were seen in the file, so that the log may have been begun anew since, or emptied.
+    pub(super) is_moved: bool,
+    /// Whether any commit was kept since it is looked after.
+    pub(super) has_commits: bool,
 }
 
 /// The thread's part.
@@ -178,7 +239,7 @@ fn move_in_steps(path: &Path, log: &Log, readers: &Readers) {
 
 fn move_step(connection: &Connection, log: &Log) {
     let beginning = log.beginnings.load(Ordering::Relaxed);
-    let Some(moved) = log.note(move_some(connection)) else { return };
+    let Some(moved) = log.move_some(connection) else { return };
     if log.beginnings.load(Ordering::Relaxed) == beginning {
         log.moved.store(moved, Ordering::Relaxed);
     }
@@ -187,16 +248,28 @@ fn move_step(connection: &Connection, log: &Log) {
 /// Gives the room of a long log back, while nobody writes.
 fn shorten(connection: &Connection, file: &Path, log: &Log, readers: &Readers) {
     let is_long = std::fs::metadata(file).is_ok_and(|file| file.len() > FILE_BYTES_KEPT);
-    if is_long && log.note(move_some(connection)).is_some() {
-        readers.let_go();
-        // where somebody reads an old state this fails after a while, and is tried again after the next
-        log.note(empty(connection));
+    if is_long {
+        log.empty(connection, readers);
     }
 }
 
-/// Moves as much of the log as can be moved without anybody waiting; says how many pages of it are moved now.
-pub(super) fn move_some(connection: &Connection) -> Result<u32, StoreError> {
-    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(2)).map_err(trouble)
+/// How many pages of the log are of commits, and how many of these are known to be moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Pages {
+    pub(super) kept: u32,
+    pub(super) moved: u32,
+}
+
+impl Pages {
+    /// Whether nothing of the log is needed any more.
+    pub(super) fn is_moved(self) -> bool {
+        self.moved == self.kept
+    }
+}
+
+/// Moves as much of the log as can be moved without anybody waiting; says what is moved now.
+pub(super) fn move_some(connection: &Connection) -> Result<Pages, StoreError> {
+    pages_after(connection, "PRAGMA wal_checkpoint(PASSIVE)")
 }
 
 /// Moves all of the log and leaves an empty file; says whether nobody was in the way.
@@ -204,12 +277,20 @@ pub(super) fn empty(connection: &Connection) -> Result<bool, StoreError> {
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| Ok(row.get::<_, i64>(0)? == 0)).map_err(trouble)
 }
 
-/// How many pages of the log are of commits, and how many of these are known to be moved.
-pub(super) fn pages_kept(connection: &Connection) -> Result<(u32, u32), StoreError> {
-    connection
-        .query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)))
-        .map(|(kept, moved)| (kept.max(0) as u32, moved.max(0) as u32))
-        .map_err(trouble)
+/// What is in the log, and what of it is known to be moved.
+pub(super) fn pages_kept(connection: &Connection) -> Result<Pages, StoreError> {
+    pages_after(connection, "PRAGMA wal_checkpoint(NOOP)")
+}
+
+/// Where somebody is in the way SQLite says that it did nothing, and gives no numbers, or such as mean nothing: that is an error here, and
+/// never taken for an empty log.
+fn pages_after(connection: &Connection, sql: &str) -> Result<Pages, StoreError> {
+    let numbers = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+    let (busy, kept, moved): (i64, i64, i64) = connection.query_row(sql, [], numbers).map_err(trouble)?;
+    match (busy, u32::try_from(kept), u32::try_from(moved)) {
+        (0, Ok(kept), Ok(moved)) => Ok(Pages { kept, moved }),
+        _ => Err(StoreError::Unavailable("somebody else has the log in hand".into())),
+    }
 }
 
 pub(super) fn log_file(path: &Path) -> PathBuf {
@@ -219,175 +300,4 @@ pub(super) fn log_file(path: &Path) -> PathBuf {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Instant;
-
-    use super::*;
-    use crate::store::engine::{Engine, Script, Verdict};
-    use crate::store::sqlite::Sqlite;
-    use crate::store::{Store, Tx};
-
-    fn write(store: &Sqlite, path: &Path) -> u64 {
-        let (reply, answer) = std::sync::mpsc::channel();
-        store.write(Box::new(Write(reply)));
-        answer.recv_timeout(LONG).expect("an answer").expect("a write");
-        std::fs::metadata(log_file(path)).expect("there is a log").len()
-    }
-
-    /// Writes a hundred pages.
-    struct Write(std::sync::mpsc::Sender<Result<(), StoreError>>);
-
-    impl Script for Write {
-        fn run(&mut self, tx: &mut dyn Tx) -> Verdict {
-            let text = "x".repeat(400_000);
-            let made = tx.execute("CREATE TABLE IF NOT EXISTS t (id BIGINT, items TEXT)", &[]);
-            let written = made
-                .and_then(|_| tx.execute("DELETE FROM t", &[]))
-                .and_then(|_| tx.execute("INSERT INTO t (id, items) VALUES (1, $1)", &[(&text).into()]));
-            written.map_or(Verdict::Undo, |_| Verdict::Commit)
-        }
-
-        fn finish(self: Box<Self>, outcome: Result<(), StoreError>) {
-            let _ = self.0.send(outcome);
-        }
-    }
-
-    /// Longer than anything here takes; only a failing test waits so long.
-    const LONG: Duration = Duration::from_secs(20);
-    const MAX_BYTES: u64 = LOG_PAGES_MAX as u64 * 4200;
-
-    fn database() -> (tempfile::TempDir, PathBuf, Sqlite) {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let path = directory.path().join("kilonova.db");
-        let store = Sqlite::open(&path).expect("a fresh database opens");
-        (directory, path, store)
-    }
-
-    #[test]
-    fn the_log_stays_short_however_much_is_written() {
-        let (_directory, path, store) = database();
-        // three times as much as the log may hold
-        for _ in 0..3 * LOG_PAGES_MAX / 100 {
-            let bytes = write(&store, &path);
-            assert!(bytes <= MAX_BYTES, "{bytes} bytes");
-        }
-    }
-
-    #[test]
-    fn the_log_stays_short_beside_those_who_read_all_the_time() {
-        let (_directory, path, store) = database();
-        write(&store, &path);
-        let is_over = AtomicBool::new(false);
-        let longest = std::thread::scope(|scope| {
-            for _ in 0..2 {
-                scope.spawn(|| {
-                    while !is_over.load(Ordering::Relaxed) {
-                        let (reply, answer) = std::sync::mpsc::channel();
-                        store.read(Box::new(Read(reply)));
-                        let _ = answer.recv_timeout(LONG);
-                    }
-                });
-            }
-            let longest = (0..6 * LOG_PAGES_MAX / 100).map(|_| write(&store, &path)).max();
-            is_over.store(true, Ordering::Relaxed);
-            longest
-        });
-        assert!(longest <= Some(2 * MAX_BYTES), "{longest:?} bytes");
-    }
-
-    /// Reads a page.
-    struct Read(std::sync::mpsc::Sender<Result<(), StoreError>>);
-
-    impl Script for Read {
-        fn run(&mut self, tx: &mut dyn Tx) -> Verdict {
-            let _ = tx.number("SELECT count(*) FROM t", &[]);
-            Verdict::Commit
-        }
-
-        fn finish(self: Box<Self>, outcome: Result<(), StoreError>) {
-            let _ = self.0.send(outcome);
-        }
-    }
-
-    #[test]
-    fn a_reader_who_stays_stops_nobody_and_when_it_is_gone_the_log_is_moved() {
-        let (_directory, path, store) = database();
-        write(&store, &path);
-        let reader = super::super::connect(&path).expect("a connection");
-        reader.execute_batch("BEGIN; SELECT count(*) FROM t").expect("a state to hold on to");
-        let mut bytes = 0;
-        while bytes <= MAX_BYTES {
-            bytes = write(&store, &path);
-        }
-        reader.execute_batch("ROLLBACK").expect("it can let go");
-        // one commit moves it, unless the thread is at it, and the next begins it anew: the file no longer grows
-        let lengths: Vec<u64> = (0..20).map(|_| write(&store, &path)).collect();
-        assert!(!lengths.is_sorted_by(|before, after| before < after), "it grows with each: {lengths:?}");
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    #[ignore = "a measurement: cargo test --release --lib measure_durable -- --ignored --nocapture"]
-    async fn measure_durable_writes() {
-        for clients in [1, 64] {
-            println!("{clients} clients: {}", measured(clients).await);
-        }
-    }
-
-    async fn measured(clients: u64) -> String {
-        const ROWS: u64 = 100_000;
-        let (_directory, path, engine) = database();
-        let store = Store { engine: Arc::new(engine), share: crate::backlog::Share::OWN };
-        let made = |tx: &mut dyn Tx| tx.execute("CREATE TABLE t (id BIGINT PRIMARY KEY, items TEXT NOT NULL)", &[]);
-        store.write::<_, StoreError>(made).await.expect("a table");
-        for from in (0..ROWS).step_by(1000) {
-            let filled = move |tx: &mut dyn Tx| {
-                for id in from..from + 1000 {
-                    tx.execute(
-                        "INSERT INTO t (id, items) VALUES ($1, $2)",
-                        &[(id as i64).into(), "x".repeat(600).as_str().into()],
-                    )?;
-                }
-                Ok::<_, StoreError>(())
-            };
-            store.write(filled).await.expect("rows");
-        }
-        let until = Instant::now() + Duration::from_secs(6);
-        let loops: Vec<_> = (0..clients)
-            .map(|client| {
-                let store = store.clone();
-                tokio::spawn(async move {
-                    let mut state = client + 1;
-                    let mut times = Vec::new();
-                    while Instant::now() < until {
-                        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                        let (id, items) = ((state >> 33) % ROWS, format!("{state:020}").repeat(30));
-                        let began = Instant::now();
-                        let script = move |tx: &mut dyn Tx| {
-                            tx.execute("UPDATE t SET items = $1 WHERE id = $2", &[(&items).into(), (id as i64).into()])
-                        };
-                        store.write::<_, StoreError>(script).await.expect("a write");
-                        times.push(began.elapsed());
-                    }
-                    times
-                })
-            })
-            .collect();
-        let mut times = Vec::new();
-        for one in loops {
-            times.extend(one.await.expect("no panic"));
-        }
-        times.sort();
-        let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
-        let log = std::fs::metadata(log_file(&path)).map_or(0, |file| file.len()) >> 20;
-        store.close();
-        format!(
-            "{:.0}/s, ms at 50 % {:.2}, 95 % {:.2}, 99 % {:.2}, 99.9 % {:.2}, max {:.2}; log {log} MiB",
-            times.len() as f64 / 6.0,
-            at(0.5),
-            at(0.95),
-            at(0.99),
-            at(0.999),
-            at(1.0)
-        )
-    }
-}
+mod tests;

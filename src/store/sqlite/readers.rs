@@ -39,6 +39,8 @@ struct Kept {
     in_use: usize,
     /// Whether nobody may read for the moment.
     is_shut: bool,
+    /// Whether that will last, so that nobody waits.
+    stays_shut: bool,
 }
 
 struct Reader {
@@ -67,8 +69,8 @@ impl Readers {
 
     fn take_out(&self) -> Result<Reader, StoreError> {
         let mut kept = self.kept.lock().expect("nobody panics while holding the readers");
-        if kept.is_shut {
-            let waited = self.changed.wait_timeout_while(kept, SHUT_MAX, |kept| kept.is_shut);
+        if kept.is_shut && !kept.stays_shut {
+            let waited = self.changed.wait_timeout_while(kept, SHUT_MAX, |kept| kept.is_shut && !kept.stays_shut);
             kept = waited.expect("nobody panics while holding the readers").0;
         }
         if kept.is_shut {
@@ -90,6 +92,7 @@ impl Readers {
     pub(super) fn shut(&self, patience: Duration) -> Result<Shut<'_>, StoreError> {
         let mut kept = self.kept.lock().expect("nobody panics while holding the readers");
         kept.is_shut = true;
+        kept.stays_shut = false;
         kept.readers.clear();
         let shut = Shut(self);
         let waited = self.changed.wait_timeout_while(kept, patience, |kept| kept.in_use > 0);
@@ -149,9 +152,18 @@ impl Readers {
 /// Nobody reads as long as this is there.
 pub(super) struct Shut<'a>(&'a Readers);
 
+impl Shut<'_> {
+    /// Nobody reads after this is gone either, until they are shut again and that is dropped.
+    pub(super) fn stays(self) {
+        self.0.kept.lock().expect("nobody panics while holding the readers").stays_shut = true;
+    }
+}
+
 impl Drop for Shut<'_> {
     fn drop(&mut self) {
-        self.0.kept.lock().expect("nobody panics while holding the readers").is_shut = false;
+        let mut kept = self.0.kept.lock().expect("nobody panics while holding the readers");
+        kept.is_shut = kept.stays_shut;
+        drop(kept);
         self.0.changed.notify_all();
     }
 }

@@ -3,19 +3,23 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
-use rusqlite::Connection;
 use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode};
 
 use super::checkpoint::LogKeeper;
 use super::heal::{self, Wound};
 use super::readers::Readers;
-use super::{Listener, SqliteTx, connect, run_plain};
+use super::{Listener, SqliteTx, connect, run_plain, trouble};
 use crate::store::engine::{Effect, Script, StoreError, Verdict};
 use crate::store::turns::Turns;
 
 /// As many scripts as one commit may carry; more wait for the next.
 const BATCH_MAX: usize = 1024;
+
+/// How long a start waits until what an earlier server has left behind is healed.
+const START_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Whether anybody else may have the file.
 #[derive(Clone, Copy, PartialEq)]
@@ -38,6 +42,11 @@ pub(super) struct Writer {
     listener: Arc<OnceLock<Listener>>,
     /// There, while it is not.
     wound: Option<Wound>,
+    page_bytes: u64,
+    /// How often it was healed, and failed again before anything was written.
+    healed_in_vain: Option<u32>,
+    /// How long the first write may wait for what an earlier server has left behind.
+    start_patience: Option<Duration>,
 }
 
 impl Writer {
@@ -52,13 +61,30 @@ impl Writer {
         listener: Arc<OnceLock<Listener>>,
     ) -> Result<Writer, StoreError> {
         let mut connection = connect(path)?;
-        let log = LogKeeper::start(&mut connection, path, readers.clone())?;
+        let bytes: i64 = connection.query_row("PRAGMA page_size", [], |row| row.get(0)).map_err(trouble)?;
+        let page_bytes = bytes.unsigned_abs();
         let wound = match standing {
-            Standing::Owner => Wound::left_behind(path, &connection, log.pages()),
+            Standing::Owner => Wound::left_behind(path, &connection, page_bytes)?,
             Standing::Guest => None,
         };
-        let (path, connection, log) = (path.to_owned(), Some(connection), Some(log));
-        Ok(Writer { path, standing, connection, log, readers, listener, wound })
+        // A guest does not know how the disk is for whoever writes: what it moved into the file might be the only copy. Nor does a
+        // server before it has healed what was left behind.
+        let log = match (standing, &wound) {
+            (Standing::Owner, None) => Some(LogKeeper::start(&mut connection, path, readers.clone())?),
+            (Standing::Owner, Some(_)) | (Standing::Guest, _) => None,
+        };
+        Ok(Writer {
+            path: path.to_owned(),
+            standing,
+            connection: Some(connection),
+            log,
+            readers,
+            listener,
+            wound,
+            page_bytes,
+            healed_in_vain: None,
+            start_patience: Some(START_PATIENCE),
+        })
     }
 
     /// Writes until nobody can ask for it any more.
@@ -66,6 +92,7 @@ impl Writer {
         while let Some(batch) = turns.take_within(self.wound.as_ref().map(|_| heal::TRY_EVERY), BATCH_MAX) {
             self.try_to_heal();
             if !batch.is_empty() {
+                self.wait_for_a_start();
                 self.write(batch);
             }
             if let (Some(log), Some(connection)) = (&self.log, &self.connection) {
@@ -75,12 +102,27 @@ impl Writer {
         self.close();
     }
 
+    /// The first who writes after a start waits until what an earlier server has left behind is healed: whoever starts a server has it end
+    /// where it cannot write, and somebody who reads, or a disk that is slow to come back, is no reason for that.
+    fn wait_for_a_start(&mut self) {
+        let Some(patience) = self.start_patience.take() else { return };
+        let until = Instant::now() + patience;
+        while self.wound.is_some() && Instant::now() < until {
+            std::thread::sleep(heal::TRY_EVERY);
+            self.try_to_heal();
+        }
+    }
+
     /// The disk has failed: nothing is written from here on, and what was not acknowledged goes.
     pub(super) fn note_wound(&mut self, error: &StoreError) {
         // a guest does not know what of the log is acknowledged
         if self.wound.is_none() && self.standing == Standing::Owner {
-            let pages = self.log.as_ref().map_or(0, LogKeeper::pages);
-            self.wound = Some(Wound::new(&self.path, self.connection.as_ref(), pages, error));
+            // its thread would go on to move the log, and empty it, beside the one who counts what is in it
+            let known = self.log.take().map(LogKeeper::end);
+            let is_in_vain = known.as_ref().is_some_and(|known| !known.has_commits);
+            self.healed_in_vain = self.healed_in_vain.map(|times| if is_in_vain { times + 1 } else { 0 });
+            let wound = Wound::new(&self.path, self.connection.as_ref(), self.page_bytes, known, error);
+            self.wound = Some(wound.that_waits(self.healed_in_vain.unwrap_or(0)));
         }
     }
 
@@ -89,13 +131,13 @@ impl Writer {
             self.note_wound(&error);
         }
         let Some(wound) = &mut self.wound else { return };
-        // whoever moves the log now would do it beside the one who heals it
-        self.log = None;
         match wound.heal(&self.path, &mut self.connection, &self.readers) {
-            Ok(log) => {
+            Ok(Some(log)) => {
                 self.log = Some(log);
                 self.wound = None;
+                self.healed_in_vain.get_or_insert(0);
             }
+            Ok(None) => {}
             Err(error) => wound.stays(&error),
         }
     }
@@ -134,11 +176,17 @@ impl Writer {
         }
     }
 
+    /// What the writer's connection does, or is told, in a test.
+    #[cfg(test)]
+    pub(super) fn with_connection(&mut self, act: impl FnOnce(&mut Connection, Option<&LogKeeper>)) {
+        act(self.connection.as_mut().expect("it is open"), self.log.as_ref());
+    }
+
     /// Moves the log into the file and removes it, where the disk is well and nobody else has the database open.
     fn close(mut self) {
-        let is_well = self.wound.is_none() && self.log.as_ref().is_none_or(|log| log.trouble().is_none());
-        self.log = None;
         self.readers.close();
+        // asked when its thread has ended, which may be told of a failure until then
+        let is_well = self.wound.is_none() && self.log.take().is_some_and(|log| log.ended_well());
         if let Some(connection) = self.connection.take().filter(|_| is_well) {
             // where this is refused the next start reads the log
             let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false);
@@ -226,11 +274,22 @@ fn commit_batch(
         panicked.push(run_one(connection, script.as_mut(), effects, undone)?);
     }
     readers.committing();
-    let kept = run_plain(connection, "COMMIT");
+    let kept = connection.prepare_cached("COMMIT").and_then(|mut statement| statement.raw_execute());
     // even a commit that failed may have been kept
     readers.committed();
-    kept.map_err(Failure::Whole)?;
+    kept.map_err(|error| Failure::Whole(uncertain(error)))?;
     Ok(panicked)
+}
+
+/// Why a commit failed. Its pages may be in the log by then, with the mark that makes them a commit, whatever came of it after that: a
+/// want of memory, or an index that is damaged. So it is as if the disk had failed, but for what stops it before that mark is written.
+fn uncertain(error: rusqlite::Error) -> StoreError {
+    let is_refused = matches!(error.sqlite_error_code(), Some(ErrorCode::DiskFull | ErrorCode::DatabaseBusy));
+    match trouble(error) {
+        error @ StoreError::DiskFails(_) => error,
+        error if is_refused => error,
+        error => StoreError::DiskFails(format!("a commit may be in the log although it failed: {error}")),
+    }
 }
 
 /// Runs one script; says whether it panicked.
